@@ -1,0 +1,139 @@
+/* frames.h: every frame that goes between two roles, from one list.
+ *
+ * Purpose    The list below is the only description: structs, field tables and definitions are made
+ *            from it (frames.c), and the fuzzers walk it.
+ * Shape      FRAME(NAME, name, descriptors, fields...). Fields: BOOL U32 U64 I64 STR(name, max
+ *            bytes).
+ * Adding     One entry here; its type number is its place in the list, so roles of one build agree.
+ *            Roles never outlive a build: the supervisor starts all of them from one binary.
+ */
+#ifndef BUZON_SERVICES_FRAMES_H
+#define BUZON_SERVICES_FRAMES_H
+
+#include "net/frame.h"
+
+enum {
+	ADDRESS_MAX = 1024, /* RFC 5321 §4.5.3.1.3 asks for 256; UTF-8 and quoting need more */
+	REPLY_MAX = 2048,
+	INLINE_BODY_MAX =
+	    48 * 1024, /* bodies up to this travel inside the frame; above it by descriptor */
+};
+
+/* clang-format off */
+#define FRAME_LIST(FRAME, BOOL, U32, U64, I64, STR) \
+	/* ---- supervisor <-> every role ---- */ \
+	FRAME(ROLE_READY, role_ready, 0, U32(version)) \
+	FRAME(ROLE_PING, role_ping, 0, U64(sequence)) \
+	FRAME(ROLE_PONG, role_pong, 0, U64(sequence)) \
+	FRAME(ROLE_STOP, role_stop, 0, U32(grace_ms)) \
+	/* The other end of a link whose peer was restarted. fd 0: the socket. */ \
+	FRAME(ROLE_LINK, role_link, 1, U32(peer_role) U32(peer_index)) \
+	/* New configuration (fd 0: sealed memfd with its text) and, for front and keys, certificates (fd 1). */ \
+	FRAME(ROLE_RELOAD, role_reload, 2, U64(generation)) \
+	FRAME(ROLE_RELOADED, role_reloaded, 0, U64(generation) BOOL(ok) STR(why, 240)) \
+	/* ---- front -> core: incoming and submitted mail ---- */ \
+	/* One transaction is (link, tx); the first RCPT_CHECK of a tx opens it. */ \
+	FRAME(RCPT_CHECK, rcpt_check, 0, \
+		U64(tx) STR(sender, ADDRESS_MAX) STR(recipient, ADDRESS_MAX) STR(orcpt, 512) \
+		U32(notify) BOOL(utf8) U64(size_hint) \
+		STR(ticket, 512) STR(peer_address, 64) STR(helo, 256) U32(protocol)) \
+	FRAME(RCPT_RESULT, rcpt_result, 0, U32(code) STR(enhanced, 16) STR(text, 512)) \
+	FRAME(TX_RESET, tx_reset, 0, U64(tx)) \
+	/* A descriptor to write a body above 256 KiB to: an unlinked file. fd 0 of the reply. */ \
+	FRAME(SPOOL_OPEN, spool_open, 0, U64(tx)) \
+	FRAME(SPOOL_RESULT, spool_result, 1, BOOL(ok) U32(code) STR(enhanced, 16) STR(text, 512)) \
+	/* The whole message; the reply comes after the commit. Body inline, or fd 0. */ \
+	FRAME(MESSAGE, message, 1, \
+		U64(tx) STR(sender, ADDRESS_MAX) STR(ticket, 512) STR(peer_address, 64) U32(peer_port) \
+		STR(helo, 256) STR(tls_version, 32) STR(tls_cipher, 64) U32(protocol) \
+		STR(envid, 256) U32(ret) U32(body_type) BOOL(utf8) BOOL(requiretls) \
+		U64(body_bytes) STR(body, INLINE_BODY_MAX)) \
+	/* results: one byte-counted reply line "code SP enhanced SP text" per accepted recipient for LMTP, \
+	 * exactly one for SMTP. */ \
+	FRAME(MESSAGE_RESULT, message_result, 0, STR(results, 60000)) \
+	/* What was refused before a transaction existed; for the story. No reply. */ \
+	FRAME(STORY_NOTE, story_note, 0, \
+		STR(peer_address, 64) STR(helo, 256) STR(sender, ADDRESS_MAX) STR(recipient, ADDRESS_MAX) \
+		U32(code) STR(text, 512) U32(protocol)) \
+	/* ---- front-user -> core: sessions of signed-in users. fd 0: one end of a stream pair ---- */ \
+	FRAME(ATTACH, attach, 1, \
+		STR(ticket, 512) U32(protocol) STR(peer_address, 64) U32(peer_port) \
+		STR(tls_version, 32) STR(tls_cipher, 64) STR(language, 16) BOOL(utf8)) \
+	FRAME(ATTACH_RESULT, attach_result, 0, BOOL(ok) STR(code, 32) STR(text, 512)) \
+	/* ---- front-user -> auth ---- */ \
+	FRAME(SASL_START, sasl_start, 0, \
+		U64(session) STR(mechanism, 32) BOOL(has_initial) STR(initial, 12288) \
+		STR(peer_address, 64) U32(protocol) BOOL(tls) \
+		STR(cb_exporter, 64) STR(cb_end_point, 64)) \
+	FRAME(SASL_STEP, sasl_step, 0, U64(session) STR(response, 12288)) \
+	FRAME(SASL_ABORT, sasl_abort, 0, U64(session)) \
+	/* outcome: enum sasl_outcome. data: challenge, or additional data with success. */ \
+	FRAME(SASL_RESULT, sasl_result, 0, \
+		U32(outcome) STR(data, 12288) STR(account, ADDRESS_MAX) STR(ticket, 512) STR(text, 512)) \
+	/* ---- core -> auth: credentials of accounts ---- */ \
+	FRAME(CREDENTIAL_SET, credential_set, 0, STR(account, ADDRESS_MAX) U64(account_id) STR(password, 1024)) \
+	FRAME(CREDENTIAL_REMOVE, credential_remove, 0, STR(account, ADDRESS_MAX)) \
+	FRAME(CREDENTIAL_RESULT, credential_result, 0, BOOL(ok) STR(why, 240)) \
+	/* ---- front -> keys ---- */ \
+	FRAME(KEY_SIGN, key_sign, 0, U32(key) U32(scheme) STR(digest, 8192)) \
+	FRAME(KEY_SIGNATURE, key_signature, 0, BOOL(ok) STR(signature, 1024)) \
+	/* ---- core -> worker ---- body inline, or fd 0 */ \
+	FRAME(CONTENT_INDEX, content_index, 1, U64(job) U64(body_bytes) STR(body, INLINE_BODY_MAX)) \
+	/* index inline, or fd 0 (sealed memfd) when it is above INLINE_BODY_MAX. formats/message_index.h */ \
+	FRAME(CONTENT_RESULT, content_result, 1, BOOL(ok) U64(index_bytes) STR(index, INLINE_BODY_MAX) STR(why, 240)) \
+	/* ---- supervisor -> core: the control socket; fd 0: an accepted connection of `buzon` commands ---- */ \
+	FRAME(CONTROL_CLIENT, control_client, 1, U32(uid)) \
+	/* ---- supervisor -> front: an accepting socket; fd 0 ---- */ \
+	FRAME(LISTEN_SOCKET, listen_socket, 1, U32(listener))
+/* clang-format on */
+
+/* enum frame_type: FRAME_ROLE_READY = 1, ... */
+#define FRAME_ENUM_(NAME, name, fds, ...) FRAME_##NAME,
+#define FRAME_IGNORE_1_(a)
+#define FRAME_IGNORE_2_(a, b)
+enum frame_type {
+	FRAME_NONE,
+	FRAME_LIST(FRAME_ENUM_, FRAME_IGNORE_1_, FRAME_IGNORE_1_, FRAME_IGNORE_1_, FRAME_IGNORE_1_,
+	    FRAME_IGNORE_2_) FRAME_TYPE_COUNT
+};
+
+/* struct frame_rcpt_check { uint64_t tx; str sender; ... } */
+#define FRAME_STRUCT_(NAME, name_, fds, ...) \
+	struct frame_##name_ { \
+		__VA_ARGS__ \
+	};
+#define FRAME_MEMBER_BOOL_(m) bool m;
+#define FRAME_MEMBER_U32_(m) uint32_t m;
+#define FRAME_MEMBER_U64_(m) uint64_t m;
+#define FRAME_MEMBER_I64_(m) int64_t m;
+#define FRAME_MEMBER_STR_(m, max) str m;
+FRAME_LIST(FRAME_STRUCT_, FRAME_MEMBER_BOOL_, FRAME_MEMBER_U32_, FRAME_MEMBER_U64_,
+    FRAME_MEMBER_I64_, FRAME_MEMBER_STR_)
+
+/* extern const struct frame_def frame_def_rcpt_check; */
+#define FRAME_DECLARE_(NAME, name_, fds, ...) extern const struct frame_def frame_def_##name_;
+FRAME_LIST(FRAME_DECLARE_, FRAME_IGNORE_1_, FRAME_IGNORE_1_, FRAME_IGNORE_1_, FRAME_IGNORE_1_,
+    FRAME_IGNORE_2_)
+
+/* By type; NULL for an unknown one. */
+const struct frame_def *frame_def_of(uint16_t type);
+
+enum frame_protocol {
+	PROTOCOL_SMTP,
+	PROTOCOL_LMTP,
+	PROTOCOL_SUBMISSION,
+	PROTOCOL_IMAP,
+	PROTOCOL_POP3,
+};
+
+enum sasl_outcome {
+	SASL_CONTINUE,  /* data is the challenge */
+	SASL_OK,        /* account, ticket, perhaps data */
+	SASL_FAILED,    /* wrong credentials; text says nothing more */
+	SASL_MALFORMED, /* the client's response is not of the mechanism */
+	SASL_UNKNOWN_MECHANISM,
+	SASL_NEEDS_TLS,
+	SASL_UNAVAILABLE, /* our side: try again later */
+};
+
+#endif
