@@ -1,0 +1,33 @@
+/* front.h: what a session on the strangers' side of the house (front-mx, front-user) is given.
+ *
+ * Purpose    roles/front.c fills it once and hands it to every session; sessions/smtp and
+ *            sessions/signin use it and know no role.
+ * Ownership  The role owns all of it; it outlives every session.
+ * Threads    The loop's thread.
+ */
+#ifndef BUZON_SESSIONS_FRONT_H
+#define BUZON_SESSIONS_FRONT_H
+
+#include "net/conn.h"
+#include "net/link.h"
+#include "services/config/config.h"
+#include "services/frames/frames.h"
+
+struct front_env {
+	struct loop *loop;
+	const struct config *config; /* replaced on reload: read it anew for each decision */
+	const struct log *log;
+	struct tls_context *tls; /* NULL: no certificate; STARTTLS is not offered */
+	struct link *core;       /* check link_is_up */
+	struct link *auth;       /* NULL in front-mx */
+	bool stopping;           /* finish the transaction at hand, then 421 / BYE */
+	/* Called once by a session that is over, with the peer's address. */
+	void (*ended)(struct front_env *env, str peer_address);
+	uint64_t next_session; /* ids for frames: ++ */
+};
+
+/* Take an accepted descriptor. service tells protocol and whether TLS comes first. */
+void smtp_accept(struct front_env *env, int fd, enum listen_service service);
+void signin_accept(struct front_env *env, int fd, enum listen_service service);
+
+#endif
