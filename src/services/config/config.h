@@ -76,7 +76,7 @@ struct config {
 	str dns_server, dns_trust_anchor;
 	uint16_t relay_port;
 	struct config_limits limits;
-	uint64_t queue_life_s, queue_warn_s;
+	uint32_t queue_life_s, queue_warn_s;
 	uint32_t workers, front_mx, front_user; /* processes */
 	str user; /* system user the roles run as when started as root */
 	enum log_level log_level;

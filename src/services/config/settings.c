@@ -1,0 +1,80 @@
+#include "services/config/settings.h"
+
+#include "services/config/config.h"
+
+#define AT(member) offsetof(struct config, member)
+#define LIMIT(member) offsetof(struct config, limits.member)
+enum { ANY_U32 = INT32_MAX };
+#define ANY_U64 ((uint64_t)1 << 50)
+#define YEAR 31536000u
+
+/* clang-format off */
+const struct setting config_settings[] = {
+	{ NULL, "hostname", SETTING_TEXT, AT(hostname), 1, 253, NULL,
+	    "name of this server: greeting, Received fields, Message-ID" },
+	{ NULL, "data", SETTING_TEXT, AT(data), 1, 4000, NULL, "data directory; must exist" },
+	{ NULL, "store", SETTING_TEXT, AT(store), 1, 1000, "sqlite", "only \"sqlite\" so far" },
+	{ NULL, "postmaster", SETTING_TEXT, AT(postmaster), 0, 320, "",
+	    "account that postmaster@ of every domain goes to; empty: the first account" },
+	{ NULL, "subaddress", SETTING_TEXT, AT(subaddress_separator), 0, 1, "+",
+	    "character between user and tag in user+tag@; empty: no sub-addresses" },
+	{ NULL, "user", SETTING_TEXT, AT(user), 0, 32, "", "system user to run as when started as root" },
+	{ NULL, "log", SETTING_LEVEL, AT(log_level), 0, 0, "info", "debug, info, warn or alert" },
+
+	{ "dns", "server", SETTING_TEXT, AT(dns_server), 0, 300, "",
+	    "resolver as HOST@PORT; empty: full recursion" },
+	{ "dns", "trust-anchor", SETTING_TEXT, AT(dns_trust_anchor), 0, 4000,
+	    "/usr/share/dns/root.key", "file with the root's DNSSEC keys" },
+	{ "relay", "port", SETTING_U16, AT(relay_port), 1, 65535, "25", "port of remote MX hosts" },
+
+	{ "limits", "message-size", SETTING_SIZE, LIMIT(message_bytes), 65536, ANY_U64, "50M",
+	    "largest message, announced as SIZE" },
+	{ "limits", "recipients", SETTING_U32, LIMIT(recipients), 100, 100000, "1000",
+	    "recipients of one message (RFC 5321 asks for at least 100)" },
+	{ "limits", "hops", SETTING_U32, LIMIT(hops), 10, 1000, "50",
+	    "Received fields; a message with more is in a loop" },
+	{ "limits", "connections-per-client", SETTING_U32, LIMIT(connections_per_client), 1, ANY_U32,
+	    "50", "open at once from one address (IPv6: one /64)" },
+	{ "limits", "connections-per-minute", SETTING_U32, LIMIT(connections_per_minute), 1, ANY_U32,
+	    "300", "new ones from one address (IPv6: one /64)" },
+	{ "limits", "connections", SETTING_U32, LIMIT(connections_total), 10, 1000000, "10000",
+	    "open at once in one front process" },
+	{ "limits", "smtp-idle", SETTING_DURATION, LIMIT(smtp_idle_s), 10, 86400, "5m",
+	    "wait for the next command (RFC 5321 asks for at least five minutes)" },
+	{ "limits", "sign-in-time", SETTING_DURATION, LIMIT(signin_s), 5, 3600, "60s",
+	    "from connecting to being signed in" },
+	{ "limits", "imap-idle", SETTING_DURATION, LIMIT(imap_idle_s), 60, 604800, "30m",
+	    "silence after which an IMAP session ends (RFC 9051 asks for at least 30 minutes)" },
+	{ "limits", "pop3-idle", SETTING_DURATION, LIMIT(pop3_idle_s), 60, 86400, "10m",
+	    "silence after which a POP3 session ends (RFC 1939 asks for at least ten minutes)" },
+	{ "limits", "errors-before-sign-in", SETTING_U32, LIMIT(errors_before_sign_in), 1, 1000, "10",
+	    "bad commands, then the connection is closed" },
+	{ "limits", "errors-after-sign-in", SETTING_U32, LIMIT(errors_after_sign_in), 1, 1000, "20",
+	    "bad commands, then the connection is closed" },
+	{ "limits", "greeting-delay", SETTING_U32, LIMIT(greeting_delay_ms), 0, 60000, "0",
+	    "milliseconds before the greeting on port 25; who talks earlier is refused; 0: off" },
+	{ "limits", "submissions-per-hour", SETTING_U32, LIMIT(submit_messages_per_hour), 1, ANY_U32,
+	    "500", "messages an account may submit in an hour" },
+	{ "limits", "submission-recipients-per-day", SETTING_U32, LIMIT(submit_recipients_per_day), 1,
+	    ANY_U32, "5000", "recipients an account may write to in a day" },
+	{ "limits", "quota", SETTING_SIZE, LIMIT(quota_bytes), 0, ANY_U64, "0",
+	    "mail an account may keep; 0: as much as the disk holds" },
+	{ "limits", "append-size", SETTING_SIZE, LIMIT(append_bytes), 65536, ANY_U64, "50M",
+	    "largest message that IMAP APPEND takes" },
+
+	{ "queue", "life", SETTING_DURATION, AT(queue_life_s), 3600, YEAR, "5d",
+	    "time after which mail that cannot be delivered goes back" },
+	{ "queue", "warn", SETTING_DURATION, AT(queue_warn_s), 600, YEAR, "4h",
+	    "time after which the sender is told of a delay" },
+
+	{ "processes", "workers", SETTING_U32, AT(workers), 1, 8, "2", "processes that look into messages" },
+	{ "processes", "front-mx", SETTING_U32, AT(front_mx), 1, 8, "1", "processes for port 25" },
+	{ "processes", "front-user", SETTING_U32, AT(front_user), 1, 8, "1",
+	    "processes for submission, IMAP and POP3" },
+
+	{ "sign-in", "plain-without-tls", SETTING_BOOL, AT(allow_plain_sign_in), 0, 0, "false",
+	    "let passwords pass in clear; only for tests and closed networks" },
+};
+/* clang-format on */
+
+const size_t config_setting_count = sizeof(config_settings) / sizeof(config_settings[0]);
