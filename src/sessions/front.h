@@ -13,6 +13,13 @@
 #include "services/config/config.h"
 #include "services/frames/frames.h"
 
+/* Every session hangs itself into env->members, so that it can be told when the process stops.
+ * on_stop may end the session at once (and so take the member out). */
+struct front_member {
+	struct front_member *prev, *next;
+	void (*on_stop)(struct front_member *m);
+};
+
 struct front_env {
 	struct loop *loop;
 	const struct config *config; /* replaced on reload: read it anew for each decision */
@@ -24,7 +31,31 @@ struct front_env {
 	/* Called once by a session that is over, with the peer's address. */
 	void (*ended)(struct front_env *env, str peer_address);
 	uint64_t next_session; /* ids for frames: ++ */
+	/* Counts how often core was lost: what was opened in another epoch is not known to it any
+	 * more. */
+	uint64_t core_epoch;
+	struct front_member *members;
 };
+
+static inline void front_join(struct front_env *env, struct front_member *m)
+{
+	m->prev = NULL;
+	m->next = env->members;
+	if (m->next)
+		m->next->prev = m;
+	env->members = m;
+}
+
+static inline void front_leave(struct front_env *env, struct front_member *m)
+{
+	if (m->prev)
+		m->prev->next = m->next;
+	else if (env->members == m)
+		env->members = m->next;
+	if (m->next)
+		m->next->prev = m->prev;
+	m->prev = m->next = NULL;
+}
 
 /* Take an accepted descriptor. service tells protocol and whether TLS comes first. */
 void smtp_accept(struct front_env *env, int fd, enum listen_service service);
