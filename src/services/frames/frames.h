@@ -31,6 +31,8 @@ enum {
 	/* New configuration (fd 0: sealed memfd with its text) and, for front and keys, certificates (fd 1). */ \
 	FRAME(ROLE_RELOAD, role_reload, 2, U64(generation)) \
 	FRAME(ROLE_RELOADED, role_reloaded, 0, U64(generation) BOOL(ok) STR(why, 240)) \
+	/* front: a new key for TLS session tickets; the one before it stays good for reading. */ \
+	FRAME(ROLE_TICKET_KEY, role_ticket_key, 0, STR(key, 80)) \
 	/* ---- front -> core: incoming and submitted mail ---- */ \
 	/* One transaction is (link, tx); the first RCPT_CHECK of a tx opens it. */ \
 	FRAME(RCPT_CHECK, rcpt_check, 0, \
@@ -74,16 +76,17 @@ enum {
 	FRAME(CREDENTIAL_SET, credential_set, 0, STR(account, ADDRESS_MAX) U64(account_id) STR(password, 1024)) \
 	FRAME(CREDENTIAL_REMOVE, credential_remove, 0, STR(account, ADDRESS_MAX)) \
 	FRAME(CREDENTIAL_RESULT, credential_result, 0, BOOL(ok) STR(why, 240)) \
-	/* ---- front -> keys ---- */ \
+	/* ---- front -> keys ---- key: number of the certificate; scheme: RFC 8446 §4.2.3 code point; digest: \
+	 * the hash that goes with it (the whole message for Ed25519). */ \
 	FRAME(KEY_SIGN, key_sign, 0, U32(key) U32(scheme) STR(digest, 8192)) \
 	FRAME(KEY_SIGNATURE, key_signature, 0, BOOL(ok) STR(signature, 1024)) \
 	/* ---- core -> worker ---- body inline, or fd 0 */ \
 	FRAME(CONTENT_INDEX, content_index, 1, U64(job) U64(body_bytes) STR(body, INLINE_BODY_MAX)) \
 	/* index inline, or fd 0 (sealed memfd) when it is above INLINE_BODY_MAX. formats/message_index.h */ \
 	FRAME(CONTENT_RESULT, content_result, 1, BOOL(ok) U64(index_bytes) STR(index, INLINE_BODY_MAX) STR(why, 240)) \
-	/* ---- supervisor -> core: the control socket; fd 0: an accepted connection of `buzon` commands ---- */ \
-	FRAME(CONTROL_CLIENT, control_client, 1, U32(uid)) \
-	/* ---- supervisor -> front: an accepting socket; fd 0 ---- */ \
+	/* ---- supervisor -> core: fd 0: the listening control socket; core accepts `buzon` commands itself ---- */ \
+	FRAME(CONTROL_SOCKET, control_socket, 1, U32(version)) \
+	/* ---- supervisor -> front: fd 0: a listening socket. listener: enum listen_service (services/config) ---- */ \
 	FRAME(LISTEN_SOCKET, listen_socket, 1, U32(listener))
 /* clang-format on */
 
