@@ -24,7 +24,8 @@ enum { TRANSCRIPT_MAX = 1 << 20, TRANSCRIPT_STEPS = 48 };
 
 struct transcript_driver {
 	void *(*open)(void *ctx); /* a fresh session; before any directive */
-	/* The whole of bytes, events and answers included; output is added to out. */
+	/* The whole of bytes, events and answers included; output is added to out. bytes may be empty:
+	 * a driver that takes directives as options makes its engine in the first call. */
 	void (*feed)(void *session, str bytes, struct buf *out);
 	/* May be NULL when the transcripts have none. who is the letter. */
 	void (*directive)(void *session, char who, str text, struct buf *out);
@@ -72,11 +73,11 @@ static inline void transcript_flush_(struct transcript_ *t)
 {
 	str rest = buf_str(&t->sent);
 
-	while (rest.len) {
+	do {
 		str piece = str_sub(rest, 0, t->step);
 		rest = str_skip(rest, piece.len);
 		t->driver->feed(t->session, piece, &t->got);
-	}
+	} while (rest.len);
 	buf_reset(&t->sent);
 }
 
