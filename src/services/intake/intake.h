@@ -1,0 +1,70 @@
+/* intake.h: incoming and submitted mail, from RCPT to the commit.
+ *
+ * Purpose    Core's side of the frames RCPT_CHECK, TX_RESET, SPOOL_OPEN, MESSAGE and STORY_NOTE: decides
+ *            recipients, has the message looked into, asks the policy, delivers, tells the story, and
+ *            says what front answers its client.
+ * Ownership  intake_new/intake_free. Frames are borrowed for the call; what must live longer is copied.
+ * Threads    The loop's thread. Large hashes run through env->blocking, commits on the store's writer.
+ * Limits     Transactions per link, recipients per message, bytes of messages at work at once; submitted
+ *            messages and recipients per account (services/intake/rates.h).
+ * Errors     None are returned: every outcome is a reply for the client, in words it can act on.
+ * Not here   SMTP (protocols/smtp), sockets (sessions/smtp).
+ */
+#ifndef BUZON_SERVICES_INTAKE_INTAKE_H
+#define BUZON_SERVICES_INTAKE_INTAKE_H
+
+#include "net/loop.h"
+#include "services/config/config.h"
+#include "services/frames/frames.h"
+#include "services/store/store.h"
+
+enum {
+	INTAKE_TX_MAX = 20000,                  /* open transactions, over all links */
+	INTAKE_AT_WORK_MAX = 256 * 1024 * 1024, /* bytes of bodies between MESSAGE and its reply */
+};
+
+struct intake;
+
+/* index is empty when the worker died on the message, or twice in a row was not there. */
+typedef void intake_index_fn(void *arg, str index);
+typedef void intake_reply_fn(void *arg, const struct frame_message_result *result);
+
+/* What the role lends: the worker, and threads that may block. */
+struct intake_env {
+	void *owner;
+	/* The message is in bytes, or (fd >= 0) in a descriptor; both stay valid until fn was called. */
+	void (*index)(void *owner, str bytes, int fd, intake_index_fn *fn, void *arg);
+	/* work runs on some thread, then done on the loop's. */
+	void (*blocking)(void *owner, loop_fn *work, loop_fn *done, void *arg);
+};
+
+struct intake_options {
+	struct store *store;
+	struct loop *loop;
+	const struct log *log;
+	const struct config *config;
+	const unsigned char *ticket_key;
+	struct intake_env env;
+};
+
+struct intake *intake_new(const struct intake_options *o);
+void intake_free(struct intake *in);
+/* After a reload. */
+void intake_set_config(struct intake *in, const struct config *config);
+
+/* link is a number of the caller's for one connection of a front. The result's slices are good until the
+ * next call. */
+void intake_rcpt(struct intake *in, uint64_t link, const struct frame_rcpt_check *f,
+    struct frame_rcpt_result *out);
+void intake_reset(struct intake *in, uint64_t link, uint64_t tx);
+void intake_link_lost(struct intake *in, uint64_t link);
+/* Takes fd (-1: the body is inline). fn is called once, later. */
+void intake_message(struct intake *in, uint64_t link, const struct frame_message *f, int fd,
+    intake_reply_fn *fn, void *arg);
+/* An unlinked file below the data directory for a large body; -1 with the reply in *out. */
+int intake_spool_open(struct intake *in, struct frame_spool_result *out);
+void intake_note(struct intake *in, const struct frame_story_note *f);
+/* Messages between MESSAGE and reply: a clean stop waits for none. */
+size_t intake_at_work(const struct intake *in);
+
+#endif
