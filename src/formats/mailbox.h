@@ -17,7 +17,7 @@
 #include "base/err.h"
 
 enum {
-	MAILBOX_LOCAL_MAX = 64,       /* RFC 5321 §4.5.3.1.1, quotes not counted */
+	MAILBOX_LOCAL_MAX = 64,       /* RFC 5321 §4.5.3.1.1, quotes counted */
 	MAILBOX_LOCAL_LONG_MAX = 256, /* with MAILBOX_LONG_LOCAL */
 	DOMAIN_MAX = 253,             /* RFC 1035 §2.3.4: 255 with length bytes, 253 as text */
 	DOMAIN_LABEL_MAX = 63,
