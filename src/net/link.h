@@ -9,8 +9,9 @@
  *            Descriptors given to link_send are duplicated by the kernel; the caller still closes
  *            its own.
  * Threads    The loop's thread only.
+ * Limits     32 packets are handled per wake-up, then others get their turn. Unsent bytes: queue_max.
  * Errors     A malformed, unknown or unexpected frame drops the link: on_lost is called and every
- *            waiting request gets NULL. The process goes on.
+ *            waiting request gets NULL, later, from the loop. The process goes on.
  */
 #ifndef BUZON_NET_LINK_H
 #define BUZON_NET_LINK_H
@@ -44,7 +45,9 @@ struct link_options {
 	size_t queue_max; /* unsent bytes; over it the link is dropped as stuck */
 };
 
+/* fd may be -1: a link that is down until link_reconnect. */
 struct link *link_new(struct loop *l, int fd, const struct link_options *o);
+/* Requests that wait get NULL now. */
 void link_free(struct link *link);
 bool link_is_up(const struct link *link);
 
@@ -58,10 +61,21 @@ void link_request(struct link *link, const struct frame_def *def, const void *in
     size_t fd_count, const struct frame_def *reply_def, link_reply_fn *fn, void *arg);
 int link_reply(struct link *link, uint32_t request, const struct frame_def *def, const void *in,
     const int *fds, size_t fd_count, struct err *err);
+/* Sends a request and waits here for its reply, at most timeout_ms; other frames wait meanwhile.
+ * Only for links to a peer that answers at once and asks nothing back (keys). 0: *reply holds the
+ * frame, good until the next call on this link. -1 with ERR_RETRY: the link is down, the peer did
+ * not answer in time, or it still owes the answer to a call that timed out: then this one fails at
+ * once, so that a peer that hangs costs its callers one time-out and not one each. */
+int link_call(struct link *link, const struct frame_def *def, const void *in,
+    const struct frame_def *reply_def, uint32_t timeout_ms, struct link_frame *out_reply,
+    struct err *err);
 /* Unsent bytes: a sender of much stops above a few hundred KiB until on the next turn it is less.
  */
 size_t link_queued(const struct link *link);
 /* Puts a new socket under a link that was lost (its peer was restarted). */
 void link_reconnect(struct link *link, int fd);
+
+/* A pair of sockets for two links, close-on-exec, with buffers that take several large frames. */
+int link_pair(int out_fds[2], struct err *err);
 
 #endif
