@@ -26,7 +26,12 @@ struct conn_handlers {
 	void (*on_data)(void *owner, struct conn *c);
 	void (*on_tls)(void *owner, struct conn *c);     /* may be NULL */
 	void (*on_drained)(void *owner, struct conn *c); /* may be NULL */
-	/* reason is a sentence for logs; "closed by peer" for a clean end. */
+	/* The peer has finished sending (and may still read). When NULL, the conn closes by itself
+	 * once all input is consumed and the queue is sent. When set, on_closed does not follow by
+	 * itself: the owner answers what it still has to answer and calls conn_close. */
+	void (*on_eof)(void *owner, struct conn *c);
+	/* reason is a sentence for logs; "closed by peer" for a clean end, "closed by us" after
+	 * conn_close. Always from the loop, never from inside a call on this conn. */
 	void (*on_closed)(void *owner, struct conn *c, str reason);
 };
 
@@ -38,6 +43,8 @@ struct conn_options {
 	size_t low_water;  /* on_drained below this */
 };
 
+/* fd: a connected stream socket, TCP or Unix; made non-blocking, TCP_NODELAY and SO_KEEPALIVE set.
+ */
 struct conn *conn_new(struct loop *l, int fd, const struct conn_options *o);
 /* Changes handlers and owner, e.g. when the pump takes over after sign-in. */
 void conn_hand_over(struct conn *c, const struct conn_handlers *handlers, void *owner);
@@ -58,9 +65,13 @@ size_t conn_queued(const struct conn *c);
 bool conn_is_congested(const struct conn *c);
 
 /* Server side handshake: sends what is queued first, discards unread input, then shakes hands;
- * on_tls or on_closed follows. Private-key operations go through the context's signer and may take
- * several turns. */
+ * on_tls or on_closed follows. What is written meanwhile is sent under TLS. Private-key operations
+ * go through the context's signer and wait for it inside the turn (net/tls.h). */
 void conn_start_tls(struct conn *c, struct tls_context *ctx);
+/* The protocol that this listener speaks, for ALPN (RFC 7301, RFC 9325 §3.8): "imap", "pop3",
+ * "managesieve", "smtp"; a literal. Before conn_start_tls. A client that offers others only is
+ * refused with no_application_protocol; one that offers none is welcome. Not called: no ALPN. */
+void conn_set_alpn(struct conn *c, const char *protocol);
 struct conn_tls_info {
 	bool active;
 	char version[16]; /* "TLSv1.3" */
@@ -74,6 +85,8 @@ void conn_tls_info(const struct conn *c, struct conn_tls_info *out);
  * tls-server-end-point. The slice lives as long as the conn. */
 str conn_tls_exporter(struct conn *c);
 str conn_tls_server_end_point(struct conn *c);
+/* The peer's user id on a Unix socket; -1 on others. */
+int64_t conn_peer_uid(const struct conn *c);
 
 /* on_closed("timed out ...") when it passes; 0 switches it off. Each call replaces the former. */
 void conn_set_deadline(struct conn *c, uint64_t after_ms, const char *what);

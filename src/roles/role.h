@@ -12,6 +12,7 @@
 #define BUZON_ROLES_ROLE_H
 
 #include "net/link.h"
+#include "net/tls.h"
 #include "services/config/config.h"
 #include "services/frames/frames.h"
 
@@ -40,7 +41,10 @@ struct role {
 	int certificates; /* front: memfd with certificate chains; keys: with keys; else -1 */
 	unsigned char ticket_key[32];     /* auth and core: MAC of tickets; else zero */
 	unsigned char tls_ticket_key[80]; /* front: TLS session tickets, same for all fronts */
-	void *state;                      /* the role's own */
+	/* front: made from certificates before start and again before reload; NULL when none is
+	 * configured. */
+	struct tls_context *tls;
+	void *state; /* the role's own */
 	const struct role_kind *kind;
 };
 
@@ -66,8 +70,7 @@ struct role_kind {
 	int (*frame)(struct role *r, enum role_id from, unsigned index, struct link *link,
 	    struct link_frame *in);
 	void (*peer_lost)(struct role *r, enum role_id peer, unsigned index); /* may be NULL */
-	/* New r->config (and certificates) are in place; the old config stays valid until this
-	 * returns. */
+	/* New r->config (and r->tls) are in place; the old config stays valid until this returns. */
 	void (*reload)(struct role *r); /* may be NULL */
 	void (*stop)(
 	    struct role *r, uint32_t grace_ms); /* finish what is acknowledged, then role_exit */
