@@ -6,22 +6,22 @@
 #include "base/num.h"
 
 enum framer_state {
-	IN_LINE,     /* collecting a line */
-	IN_LITERAL,  /* its bytes go to the text */
-	IN_STREAM,   /* its bytes go aside */
-	SKIP_LINE,   /* a bad line: up to its CRLF */
-	SKIP_BYTES,  /* a refused literal: skip bytes, then the rest of its line */
-	IS_OVER,     /* fatal */
+	IN_LINE,    /* collecting a line */
+	IN_LITERAL, /* its bytes go to the text */
+	IN_STREAM,  /* its bytes go aside */
+	SKIP_LINE,  /* a bad line: up to its CRLF */
+	SKIP_BYTES, /* a refused literal: skip bytes, then the rest of its line */
+	IS_OVER,    /* fatal */
 };
 
 struct imap_framer {
 	struct imap_limits limits;
 	enum framer_state state;
 	struct buf text;
-	size_t line_at;        /* where the line at hand starts in text */
-	uint64_t left;         /* bytes of the literal still to come */
-	bool ended;            /* the event that ends a command was given: text is stale */
-	struct buf skipped;    /* SKIP_LINE: the end of the line so far */
+	size_t line_at;     /* where the line at hand starts in text */
+	uint64_t left;      /* bytes of the literal still to come */
+	bool ended;         /* the event that ends a command was given: text is stale */
+	struct buf skipped; /* SKIP_LINE: the end of the line so far */
 	bool stream_started;
 	struct imap_streamed *streamed;
 	size_t streamed_count, streamed_cap;
@@ -72,8 +72,7 @@ static bool line_announces(str line, struct announced *out)
 	for (size_t i = 0; i < inside.len; i++)
 		if (!ascii_is_digit(inside.ptr[i]))
 			return false;
-	*out = (struct announced){ .sync = sync,
-		.binary = open > 0 && line.ptr[open - 1] == '~' };
+	*out = (struct announced){ .sync = sync, .binary = open > 0 && line.ptr[open - 1] == '~' };
 	/* RFC 9051 §9: number64, so up to 2^63-1. */
 	out->overflow = num_parse_u64(inside, INT64_MAX, &out->bytes) < 0;
 	return true;
@@ -88,7 +87,7 @@ static str tag_of(str text)
 	if (tag.len > 128 || !str_is_printable(tag))
 		return STR_NONE;
 	for (size_t i = 0; i < tag.len; i++)
-		if (strchr("(){%*\"\\+", tag.ptr[i]))
+		if (str_chr(STR("(){%*\"\\+"), tag.ptr[i]) != STR_NPOS)
 			return STR_NONE;
 	return tag;
 }
@@ -128,8 +127,8 @@ static bool swallow(struct imap_framer *f, const struct announced *a)
 }
 
 /* RFC 7888 §4: a synchronising literal is refused by not asking for it. */
-static enum imap_frame refuse_literal(struct imap_framer *f, const struct announced *a,
-    const char *why, struct imap_frame_event *out)
+static enum imap_frame refuse_literal(
+    struct imap_framer *f, const struct announced *a, const char *why, struct imap_frame_event *out)
 {
 	f->state = IN_LINE;
 	if (!a->sync && !swallow(f, a))
@@ -141,13 +140,12 @@ static void stream_add(struct imap_framer *f, const struct announced *a)
 {
 	if (f->streamed_count == f->streamed_cap) {
 		f->streamed_cap = f->streamed_cap ? f->streamed_cap * 2 : 4;
-		f->streamed =
-		    reallocarray(f->streamed, f->streamed_cap, sizeof(*f->streamed));
+		f->streamed = reallocarray(f->streamed, f->streamed_cap, sizeof(*f->streamed));
 		if (!f->streamed)
 			abort();
 	}
-	f->streamed[f->streamed_count++] = (struct imap_streamed){
-		.fd = -1, .length = a->bytes, .binary = a->binary };
+	f->streamed[f->streamed_count++] =
+	    (struct imap_streamed){ .fd = -1, .length = a->bytes, .binary = a->binary };
 }
 
 static enum imap_frame begin_stream(
@@ -297,8 +295,7 @@ static enum imap_frame end_skipped_line(struct imap_framer *f, struct imap_frame
 	return IMAP_FRAME_NONE;
 }
 
-static enum imap_frame feed_skip_line(
-    struct imap_framer *f, str *in, struct imap_frame_event *out)
+static enum imap_frame feed_skip_line(struct imap_framer *f, str *in, struct imap_frame_event *out)
 {
 	size_t lf = str_chr(*in, '\n');
 	size_t step = lf == STR_NPOS ? in->len : lf + 1;

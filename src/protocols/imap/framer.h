@@ -18,12 +18,12 @@
 #include "protocols/imap/lexer.h"
 
 struct imap_limits {
-	uint32_t line_bytes;     /* one line without its literals */
-	uint32_t command_bytes;  /* lines and literals that are kept in memory */
-	uint32_t inline_bytes;   /* an APPEND literal above this is streamed aside */
-	uint64_t append_bytes;   /* a streamed literal: APPENDLIMIT */
-	uint32_t append_count;   /* streamed literals of one command (MULTIAPPEND) */
-	uint64_t swallow_bytes;  /* refused "{n+}" literals up to this are read and thrown away */
+	uint32_t line_bytes;    /* one line without its literals */
+	uint32_t command_bytes; /* lines and literals that are kept in memory */
+	uint32_t inline_bytes;  /* an APPEND literal above this is streamed aside */
+	uint64_t append_bytes;  /* a streamed literal: APPENDLIMIT */
+	uint32_t append_count;  /* streamed literals of one command (MULTIAPPEND) */
+	uint64_t swallow_bytes; /* refused "{n+}" literals up to this are read and thrown away */
 };
 
 /* append_bytes: config limits.append_bytes. */
@@ -33,10 +33,10 @@ enum imap_frame {
 	IMAP_FRAME_NONE,     /* all bytes taken, nothing to do */
 	IMAP_FRAME_CONTINUE, /* say "+ OK" */
 	IMAP_FRAME_COMMAND,  /* text, streamed */
-	IMAP_FRAME_STREAM,   /* data of streamed literal number index; first and last piece marked */
-	IMAP_FRAME_REFUSED,  /* answer "text NO [TOOBIG] why": text is the tag, or empty */
-	IMAP_FRAME_BAD,      /* answer "text BAD why": text is the tag, or empty */
-	IMAP_FRAME_FATAL,    /* answer BYE [TOOBIG] why, and close */
+	IMAP_FRAME_STREAM,  /* data of streamed literal number index; first and last piece marked */
+	IMAP_FRAME_REFUSED, /* answer "text NO [TOOBIG] why": text is the tag, or empty */
+	IMAP_FRAME_BAD,     /* answer "text BAD why": text is the tag, or empty */
+	IMAP_FRAME_FATAL,   /* answer BYE [TOOBIG] why, and close */
 };
 
 struct imap_frame_event {

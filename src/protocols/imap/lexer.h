@@ -6,7 +6,8 @@
  *            "{5}\r\nhello" ("{5+}", "~{5}" likewise). A literal that was streamed aside (APPEND)
  *            stands as "{5}\r\n" with its bytes in streamed (imap_take_literal_ref).
  * Ownership  Results are slices of in, or copies in the arena where quoting had to be undone.
- * Limits     Lists 64 deep; sets 10,000 ranges; strings by imap_limits.
+ * Limits     Sets 10,000 ranges; strings by imap_limits (framer.h); 1,000 flags a list, keywords
+ *            of 100 bytes. Lists nest as deep as whoever parses them lets them.
  * Errors     -1 with ERR_INPUT (answer BAD) or ERR_LIMIT (answer BAD/NO [LIMIT]); the cursor stays.
  */
 #ifndef BUZON_PROTOCOLS_IMAP_LEXER_H
@@ -29,7 +30,11 @@ struct imap_lexer {
 	bool utf8; /* UTF8=ACCEPT or IMAP4rev2 is enabled: names are UTF-8, quoted strings may be */
 	const struct imap_streamed *streamed;
 	size_t streamed_count, streamed_used;
+	str raw_name; /* of the last imap_take_mailbox: decoded, not normalised. RFC 9051 §6.3.9.7 */
 };
+
+/* Over the whole command text; streamed may be NULL. */
+void imap_lexer_init(struct imap_lexer *l, str text, struct arena *arena);
 
 struct imap_range {
 	uint32_t first, last; /* ordered; UINT32_MAX stands for '*' */

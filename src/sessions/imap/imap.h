@@ -45,6 +45,8 @@ struct imap_command {
 	str capability;  /* announced when not empty; words separated by spaces */
 	unsigned states; /* enum imap_state bits where it is legal */
 	unsigned flags;
+	/* in stands behind the name: at the space before the first argument, or at the end. That
+	 * nothing is left over is checked by the dispatcher. NULL: no arguments. */
 	int (*parse)(struct imap_cmd *cmd, struct imap_lexer *in, struct err *err);
 	/* enum imap_run, or -1. */
 	int (*run)(struct imap_cmd *cmd, struct imap_conn *conn, struct err *err);
@@ -59,6 +61,7 @@ struct imap_cmd {
 	void *progress; /* what run keeps between MOREs, in arena */
 	str code;       /* response code for the tagged reply, without brackets */
 	str text;       /* text of the tagged OK; empty: a standard one */
+	struct imap_conn *conn;
 };
 
 struct imap_conn {
@@ -94,6 +97,16 @@ bool imap_out_is_congested(const struct imap_conn *c);
 
 /* Every command, NULL-terminated: the only list. Capabilities are made from it. */
 extern const struct imap_command *const imap_commands[];
+
+/* The client understands UTF-8 in quoted strings and names. */
+static inline bool imap_is_utf8(const struct imap_conn *c)
+{
+	return (c->enabled & (IMAP_ON_UTF8 | IMAP_ON_REV2)) != 0;
+}
+/* Sends what the socket takes now; a command that works long calls it after its first results. */
+void imap_flush(struct imap_conn *c);
+/* The client is gone: what is still to do is for nobody. */
+bool imap_is_gone(const struct imap_conn *c);
 
 /* Parses a message that APPEND brought (blocking call to the worker). index bytes go to the arena.
  */
