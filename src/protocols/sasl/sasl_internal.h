@@ -30,5 +30,8 @@ extern const struct sasl_mechanism sasl_plain, sasl_login, sasl_scram_sha256,
 
 /* HMAC-SHA-256. */
 void scram_hmac(str key, str text, unsigned char out[SCRAM_KEY_BYTES]);
+/* What only a client has; for tests and clients. */
+int scram_client_key(
+    str password, str salt, uint32_t iterations, unsigned char out[SCRAM_KEY_BYTES]);
 
 #endif

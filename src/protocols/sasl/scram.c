@@ -20,6 +20,30 @@ static str key_str(const unsigned char key[SCRAM_KEY_BYTES])
 	return str_new(key, SCRAM_KEY_BYTES);
 }
 
+static int salted_password(str password, str salt, uint32_t iterations,
+    unsigned char out[SCRAM_KEY_BYTES], struct err *err)
+{
+	if (salt.len < 1 || salt.len > SCRAM_SALT_MAX || iterations < 1 || iterations > 10000000)
+		return err_set(err, ERR_INPUT,
+		    "cannot make SCRAM keys: salt or iteration count is out of range");
+	if (PKCS5_PBKDF2_HMAC(password.ptr, (int)password.len, (const unsigned char *)salt.ptr,
+	        (int)salt.len, (int)iterations, EVP_sha256(), SCRAM_KEY_BYTES, out) != 1)
+		return err_set(err, ERR_SYSTEM, "cannot make SCRAM keys: PBKDF2 failed");
+	return 0;
+}
+
+int scram_client_key(
+    str password, str salt, uint32_t iterations, unsigned char out[SCRAM_KEY_BYTES])
+{
+	unsigned char salted[SCRAM_KEY_BYTES];
+
+	if (salted_password(password, salt, iterations, salted, NULL) < 0)
+		return -1;
+	scram_hmac(key_str(salted), STR("Client Key"), out);
+	secret_wipe(salted, sizeof(salted));
+	return 0;
+}
+
 /* RFC 5802 §3 */
 int scram_derive(
     str password, str salt, uint32_t iterations, struct scram_keys *out, struct err *err)
@@ -27,12 +51,8 @@ int scram_derive(
 	unsigned char salted[SCRAM_KEY_BYTES], client_key[SCRAM_KEY_BYTES];
 	struct scram_keys keys = { .iterations = iterations, .salt_bytes = (uint32_t)salt.len };
 
-	if (salt.len < 1 || salt.len > SCRAM_SALT_MAX || iterations < 1 || iterations > 10000000)
-		return err_set(err, ERR_INPUT,
-		    "cannot make SCRAM keys: salt or iteration count is out of range");
-	if (PKCS5_PBKDF2_HMAC(password.ptr, (int)password.len, (const unsigned char *)salt.ptr,
-	        (int)salt.len, (int)iterations, EVP_sha256(), SCRAM_KEY_BYTES, salted) != 1)
-		return err_set(err, ERR_SYSTEM, "cannot make SCRAM keys: PBKDF2 failed");
+	if (salted_password(password, salt, iterations, salted, err) < 0)
+		return -1;
 	memcpy(keys.salt, salt.ptr, salt.len);
 	scram_hmac(key_str(salted), STR("Client Key"), client_key);
 	crypto_hash_sha256(keys.stored_key, client_key, sizeof(client_key));
