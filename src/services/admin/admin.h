@@ -25,6 +25,8 @@ struct admin_env {
 	int (*credential_set)(
 	    void *owner, str account, uint64_t account_id, str password, struct err *err);
 	int (*credential_remove)(void *owner, str account, struct err *err);
+	/* The password changed, or the account is gone: sessions end. May be NULL. */
+	void (*account_changed)(void *owner, uint64_t account);
 	void *owner;
 };
 

@@ -90,6 +90,12 @@ static int account_quota_job(struct store_txn *t, void *arg, struct err *err)
 	return txn_account_quota(t, ch->name, ch->number, err);
 }
 
+static void tell_changed(const struct admin_call *c, uint64_t account)
+{
+	if (c->env->account_changed)
+		c->env->account_changed(c->env->owner, account);
+}
+
 static int require_password(const struct admin_call *c, str *out, struct err *err)
 {
 	*out = admin_text(c, "password");
@@ -121,9 +127,13 @@ int admin_account_remove(struct admin_call *c, struct err *err)
 	struct change ch = { 0 };
 	struct err ignored;
 
+	struct store_account account;
+
 	if (admin_address(c, "address", &ch.name, err) < 0 ||
+	    store_account_find(c->env->store, ch.name, c->arena, &account, err) < 0 ||
 	    store_write(c->env->store, account_remove_job, &ch, err) < 0)
 		return -1;
+	tell_changed(c, account.id);
 	/* The account is gone either way; a left-over credential opens nothing. */
 	if (c->env->credential_remove(c->env->owner, ch.name, &ignored) < 0 &&
 	    ignored.kind != ERR_DENIED)
@@ -140,7 +150,10 @@ int admin_account_password(struct admin_call *c, struct err *err)
 	    require_password(c, &password, err) < 0 ||
 	    store_account_find(c->env->store, address, c->arena, &account, err) < 0)
 		return -1;
-	return c->env->credential_set(c->env->owner, address, account.id, password, err);
+	if (c->env->credential_set(c->env->owner, address, account.id, password, err) < 0)
+		return -1;
+	tell_changed(c, account.id);
+	return 0;
 }
 
 int admin_account_quota(struct admin_call *c, struct err *err)

@@ -10,7 +10,12 @@
 #include "services/intake/internal.h"
 #include "services/story/story.h"
 
-enum { TX_ARENA_BYTES = 8 << 20, SCRATCH_BYTES = 8 << 20, NOTES_PER_SECOND = 20 };
+enum {
+	TX_ARENA_BYTES = 8 << 20,
+	SCRATCH_BYTES = 8 << 20,
+	NOTES_PER_SECOND = 20,
+	SPOOL_BYTES = 1 << 20
+};
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
@@ -26,6 +31,7 @@ struct intake *intake_new(const struct intake_options *o)
 	in->config = o->config;
 	in->env = o->env;
 	memcpy(in->ticket_key, o->ticket_key, sizeof(in->ticket_key));
+	snprintf(in->spool_dir, sizeof(in->spool_dir), STR_FMT, STR_ARG(o->config->data));
 	in->txs = table_new();
 	in->rates = rates_new();
 	in->scratch = arena_new(NULL, "intake", SCRATCH_BYTES);
@@ -150,7 +156,7 @@ static int tx_sign_in(struct intake *in, struct intake_tx *tx, const struct fram
 	struct ticket ticket;
 	struct err err;
 
-	if (tx->account || f->protocol != PROTOCOL_SUBMISSION)
+	if (tx->account || tx->is_trusted || f->protocol != PROTOCOL_SUBMISSION)
 		return 0;
 	if (ticket_check(in->ticket_key, f->ticket, TICKET_RIGHT(PROTOCOL_SUBMISSION),
 	        time_wall_s(), &ticket, &err) < 0) {
@@ -301,7 +307,7 @@ static void decide_rcpt(struct intake *in, struct intake_tx *tx, const struct fr
 	if (tx_sign_in(in, tx, f, out) < 0 || check_sender(in, tx, out) < 0)
 		return;
 	route_resolve(in->directory, f->recipient, in->scratch, &r);
-	if (r.kind == ROUTE_NOT_LOCAL && tx->account)
+	if (r.kind == ROUTE_NOT_LOCAL && (tx->account || tx->is_trusted))
 		route_remote(in, f, &r);
 	if (r.kind != ROUTE_OK) {
 		refuse_unrouted(in, tx, f, &r, out);
@@ -336,18 +342,40 @@ void intake_rcpt(struct intake *in, uint64_t link, const struct frame_rcpt_check
 	decide_rcpt(in, tx, f, out);
 }
 
+int intake_local_tx(struct intake *in, const struct intake_local *local, struct intake_tx **out,
+    struct frame_rcpt_result *out_refusal)
+{
+	struct arena *a = arena_new(NULL, "local message", TX_ARENA_BYTES);
+	struct intake_tx *tx = arena_one(a, struct intake_tx);
+
+	arena_reset(in->scratch);
+	tx->arena = a;
+	tx->protocol = PROTOCOL_SUBMISSION;
+	tx->sender = arena_str(a, local->sender);
+	tx->is_trusted = true;
+	*out = tx;
+	*out_refusal = (struct frame_rcpt_result){
+		.code = 554, .enhanced = STR("5.5.1"), .text = STR("no recipients were named")
+	};
+	for (size_t i = 0; i < local->recipient_count; i++) {
+		struct frame_rcpt_check f = { .recipient = local->recipients[i] };
+		decide_rcpt(in, tx, &f, out_refusal);
+		if (out_refusal->code != 250)
+			return -1;
+	}
+	return tx->target_count ? 0 : -1;
+}
+
 /* ---- spool and notes -------------------------------------------------------------------------- */
 
 int intake_spool_open(struct intake *in, struct frame_spool_result *out)
 {
 	struct err err;
-	char path[4096];
+	int fd = -1;
 
 	*out = (struct frame_spool_result){ .ok = true };
-	snprintf(path, sizeof(path), STR_FMT, STR_ARG(in->config->data));
-	int fd = -1;
-	if (!store_accepts_mail(in->store, in->config->limits.message_bytes, &err) ||
-	    (fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) < 0) {
+	if (!store_accepts_mail(in->store, SPOOL_BYTES, &err) ||
+	    (fd = open(in->spool_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) < 0) {
 		*out = (struct frame_spool_result){ .code = 452,
 			.enhanced = STR("4.3.1"),
 			.text =

@@ -25,8 +25,9 @@ enum {
 
 struct intake;
 
-/* index is empty when the worker died on the message, or twice in a row was not there. */
-typedef void intake_index_fn(void *arg, str index);
+/* index is empty when there is none: is_poison when workers died on the message (it is then kept as it is),
+ * else no worker was there (the client is told to try again). */
+typedef void intake_index_fn(void *arg, str index, bool is_poison);
 typedef void intake_reply_fn(void *arg, const struct frame_message_result *result);
 
 /* What the role lends: the worker, and threads that may block. */
@@ -61,7 +62,17 @@ void intake_link_lost(struct intake *in, uint64_t link);
 /* Takes fd (-1: the body is inline). fn is called once, later. */
 void intake_message(struct intake *in, uint64_t link, const struct frame_message *f, int fd,
     intake_reply_fn *fn, void *arg);
-/* An unlinked file below the data directory for a large body; -1 with the reply in *out. */
+/* Mail from a program of this machine's administrator, who may write to anywhere as anyone. The slices stay
+ * valid until fn is called, once. */
+struct intake_local {
+	str sender;
+	const str *recipients;
+	size_t recipient_count;
+	str body;
+};
+void intake_local(
+    struct intake *in, const struct intake_local *local, intake_reply_fn *fn, void *arg);
+/* An unlinked file below the data directory for a large body; -1 with the reply in *out. Any thread. */
 int intake_spool_open(struct intake *in, struct frame_spool_result *out);
 void intake_note(struct intake *in, const struct frame_story_note *f);
 /* Messages between MESSAGE and reply: a clean stop waits for none. */

@@ -24,6 +24,7 @@ struct intake_tx {
 	str sender;
 	uint64_t account; /* who is signed in; 0: nobody */
 	str address;      /* her address */
+	bool is_trusted;  /* a program of this machine: any sender, any recipient */
 	uint32_t protocol;
 	struct intake_rcpt_line *lines;
 	size_t line_count, line_cap;
@@ -38,6 +39,7 @@ struct intake {
 	const struct config *config;
 	unsigned char ticket_key[32];
 	struct intake_env env;
+	char spool_dir[4096]; /* the data directory; does not change with a reload */
 	struct directory *directory;
 	struct table *txs; /* (link, tx) -> struct intake_tx */
 	struct rates *rates;
@@ -52,5 +54,9 @@ const struct directory *intake_directory(struct intake *in);
 struct intake_tx *intake_tx_find(struct intake *in, uint64_t link, uint64_t tx);
 /* Takes it out of the table: the caller frees its arena. */
 struct intake_tx *intake_tx_take(struct intake *in, uint64_t link, uint64_t tx);
+
+/* Opens a transaction for mail of this machine; -1 with the reply line in *out_refusal. */
+int intake_local_tx(struct intake *in, const struct intake_local *local, struct intake_tx **out,
+    struct frame_rcpt_result *out_refusal);
 
 #endif
