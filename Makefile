@@ -1,0 +1,53 @@
+# The commands of the project; Meson does the building. See README.md.
+PREFIX ?= /usr/local
+export PREFIX
+
+.PHONY: all run test install bench crash fuzz check-asan lint format clean
+
+all: build/build.ninja
+	ninja -C build
+
+build/build.ninja:
+	scripts/deps build
+	meson setup build --prefix=$(PREFIX) --buildtype=release -Db_ndebug=false -Ddebug=true
+
+# A demo server with two accounts in ./demo; prints how to connect.
+run: all
+	scripts/demo
+
+# Everything CI runs.
+test:
+	scripts/deps build test
+	scripts/test
+
+install: all
+	ninja -C build install
+
+# Side by side with Debian's Postfix and Dovecot. Needs root; takes some minutes.
+bench: all
+	scripts/deps bench
+	bench/run
+
+# The long form of the crash test: 200 kills.
+crash: all
+	scripts/deps test
+	/usr/bin/python3 -m pytest -q tests/crash --kills 200
+
+# Ten minutes of every fuzz target, or of TARGET=name, MINUTES=n.
+fuzz:
+	scripts/deps build test
+	scripts/fuzz
+
+check-asan:
+	scripts/deps build test
+	scripts/test units integration --sanitized
+
+lint:
+	scripts/deps build test
+	scripts/test style tidy
+
+format:
+	git ls-files '*.[ch]' | xargs clang-format -i
+
+clean:
+	rm -rf build build-*
