@@ -54,6 +54,8 @@ enum index_flag {
 	INDEX_HAS_BARE_LF = 32,
 	INDEX_MANY_FROM = 64,  /* more than one From field */
 	INDEX_LONG_LINE = 128, /* a line over 998 bytes */
+	INDEX_BAD_FROM = 256,  /* From or Sender is not a clean address list: from is a best guess */
+	INDEX_MANY_BCC = 512,  /* more Bcc fields than bcc has room for */
 };
 
 struct index_range {
