@@ -27,7 +27,7 @@ struct auth *auth_new(const struct auth_options *o, struct err *err)
 	}
 	a->cache = verify_cache_new();
 	a->throttle = throttle_new(o->limits ? o->limits : &throttle_limits_default);
-	a->pool = hash_pool_new(err);
+	a->pool = hash_pool_new(o->wake, o->wake_arg, err);
 	if (!a->pool) {
 		auth_free(a);
 		return NULL;
@@ -44,6 +44,11 @@ void auth_free(struct auth *a)
 	throttle_free(a->throttle);
 	secret_wipe(a->ticket_key, sizeof(a->ticket_key));
 	free(a);
+}
+
+void auth_collect(struct auth *a)
+{
+	hash_pool_collect(a->pool);
 }
 
 void auth_set_allow_plain(struct auth *a, bool allow_plain)
@@ -78,9 +83,9 @@ static void credential_run(struct hash_job *job)
 		c->rc = 0;
 }
 
-static void credential_finish(void *arg)
+static void credential_done(struct hash_job *job)
 {
-	struct credential_job *c = arg;
+	struct credential_job *c = (struct credential_job *)job;
 	AUTO_BUF name = BUF_INIT(AUTH_ACCOUNT_MAX);
 
 	if (c->job.cancelled)
@@ -95,13 +100,6 @@ static void credential_finish(void *arg)
 	secret_fini(&c->account);
 	secret_fini(&c->password);
 	free(c);
-}
-
-static void credential_done(struct hash_job *job)
-{
-	struct credential_job *c = (struct credential_job *)job;
-
-	c->auth->o.post(c->auth->o.post_arg, credential_finish, c);
 }
 
 static void credential_submit(struct auth *a, str account, uint64_t account_id, str password,
@@ -120,7 +118,7 @@ static void credential_submit(struct auth *a, str account, uint64_t account_id, 
 	secret_set(&c->password, password);
 	if (hash_pool_submit(a->pool, &c->job, &c->err) < 0) {
 		c->rc = -1;
-		credential_finish(c);
+		credential_done(&c->job);
 	}
 }
 

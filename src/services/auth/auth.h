@@ -7,7 +7,7 @@
  *            never carries data.
  * Ownership  auth_new/auth_free. An exchange is its starter's until auth_end; slices in a reply are
  *            good during the callback.
- * Threads    The owner's thread; hashing runs on two threads inside and comes back through `post`.
+ * Threads    The owner's thread; hashing runs on two threads inside and comes back through `wake`.
  * Errors     Every outcome is a reply with a text for the user. Unknown name and wrong password
  *            differ neither in text nor in the work that is done.
  * Not here   Waiting: the reply says wait_ms, the caller's timer keeps it.
@@ -29,15 +29,17 @@ struct auth_options {
 	const struct throttle_limits *limits; /* NULL: the default */
 	bool allow_plain; /* without TLS, for peers on this machine. config allow_plain_sign_in */
 	const struct log *log;
-	/* Makes fn(arg) run on the owner's thread; called from any thread. */
-	void (*post)(void *post_arg, void (*fn)(void *arg), void *arg);
-	void *post_arg;
+	/* Makes the owner's thread call auth_collect soon; called from any thread. */
+	void (*wake)(void *wake_arg);
+	void *wake_arg;
 	uint64_t (*now_ms)(void); /* NULL: time_mono_ms */
 };
 
 struct auth *auth_new(const struct auth_options *o, struct err *err);
-/* Exchanges must have been ended. Waits for hashing that is under way. */
+/* Exchanges must have been ended. Waits for hashing that is under way; changes of credentials are
+ * answered first. */
 void auth_free(struct auth *a);
+void auth_collect(struct auth *a);
 void auth_set_allow_plain(struct auth *a, bool allow_plain);
 
 struct auth_reply {

@@ -13,17 +13,11 @@
 
 /* ---- what the role has a loop for ---- */
 
-struct posted {
-	void (*fn)(void *arg);
-	void *arg;
-};
-
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct posted queue[64];
-	size_t count;
-} posts = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	unsigned woken;
+} wakes = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
 static uint64_t now_ms;
 static char directory[64];
@@ -31,26 +25,24 @@ static struct auth_store *store;
 static struct auth *service;
 static const unsigned char key[TICKET_KEY_BYTES] = "ticket key for tests";
 
-static void post(void *post_arg, void (*fn)(void *arg), void *arg)
+static void wake(void *arg)
 {
-	(void)post_arg;
-	pthread_mutex_lock(&posts.lock);
-	posts.queue[posts.count++] = (struct posted){ fn, arg };
-	pthread_cond_signal(&posts.changed);
-	pthread_mutex_unlock(&posts.lock);
+	(void)arg;
+	pthread_mutex_lock(&wakes.lock);
+	wakes.woken++;
+	pthread_cond_signal(&wakes.changed);
+	pthread_mutex_unlock(&wakes.lock);
 }
 
-static void run_one_post(void)
+/* Waits for one job of the pool. */
+static void run_one_job(void)
 {
-	struct posted p;
-
-	pthread_mutex_lock(&posts.lock);
-	while (posts.count == 0)
-		pthread_cond_wait(&posts.changed, &posts.lock);
-	p = posts.queue[0];
-	memmove(posts.queue, posts.queue + 1, --posts.count * sizeof(p));
-	pthread_mutex_unlock(&posts.lock);
-	p.fn(p.arg);
+	pthread_mutex_lock(&wakes.lock);
+	while (wakes.woken == 0)
+		pthread_cond_wait(&wakes.changed, &wakes.lock);
+	wakes.woken--;
+	pthread_mutex_unlock(&wakes.lock);
+	auth_collect(service);
 }
 
 static uint64_t test_clock(void)
@@ -92,7 +84,7 @@ static struct frame_sasl_start start_frame(str mechanism, str initial, const cha
 		.tls = true };
 }
 
-/* One PLAIN sign-in from start to outcome. posts: how often the pool was needed. */
+/* One PLAIN sign-in from start to outcome. *pool_used: whether it took a hash. */
 static struct got sign_in(str initial, const char *address, unsigned *pool_used)
 {
 	struct got g = { .ticket = BUF_INIT(TICKET_MAX) };
@@ -101,7 +93,7 @@ static struct got sign_in(str initial, const char *address, unsigned *pool_used)
 
 	*pool_used = g.count == 0;
 	if (g.count == 0)
-		run_one_post();
+		run_one_job();
 	auth_end(x);
 	check_int_eq(g.count, 1);
 	return g;
@@ -119,7 +111,7 @@ static int set_password(str account, uint64_t id, str password)
 
 	auth_credential_set(service, account, id, password, on_credential, &result);
 	if (result < 0)
-		run_one_post();
+		run_one_job();
 	return result;
 }
 
@@ -136,7 +128,7 @@ static int setup(void **state)
 	service = auth_new(&(struct auth_options){ .store = store,
 	                       .ticket_key = key,
 	                       .log = &quiet,
-	                       .post = post,
+	                       .wake = wake,
 	                       .now_ms = test_clock },
 	    &err);
 	return service && set_password(STR("ana@example.org"), 7, STR("secret")) == 1 ? 0 : -1;
@@ -223,8 +215,8 @@ static void test_change_during_check(void **state)
 	auth_credential_set(
 	    service, STR("ana@example.org"), 7, STR("new"), on_credential, &changed);
 	/* Whichever of the two finishes first: the old password is not good afterwards. */
-	run_one_post();
-	run_one_post();
+	run_one_job();
+	run_one_job();
 	check_int_eq(changed, 1);
 	auth_end(x);
 	buf_fini(&g.ticket);
@@ -362,7 +354,7 @@ static void test_given_up(void **state)
 
 	(void)state;
 	auth_end(x);
-	run_one_post();
+	run_one_job();
 	check_int_eq(g.count, 0);
 }
 
@@ -375,14 +367,14 @@ static void test_remove(void **state)
 	(void)state;
 	buf_fini(&g.ticket);
 	auth_credential_remove(service, STR("ana@example.org"), on_credential, &removed);
-	run_one_post();
+	run_one_job();
 	check_int_eq(removed, 1);
 	g = sign_in(STR("\0ana@example.org\0secret"), "192.0.2.1", &pool);
 	check_int_eq(g.outcome, SASL_FAILED);
 	buf_fini(&g.ticket);
 	removed = -1;
 	auth_credential_remove(service, STR("ana@example.org"), on_credential, &removed);
-	run_one_post();
+	run_one_job();
 	check_int_eq(removed, 1);
 }
 

@@ -192,9 +192,9 @@ static void check_run(struct hash_job *job)
 	x->result = verifier_check(x->verifier, secret_str(&x->password));
 }
 
-static void check_finish(void *arg)
+static void check_done(struct hash_job *job)
 {
-	struct auth_exchange *x = arg;
+	struct auth_exchange *x = (struct auth_exchange *)job;
 	bool ok = x->result == VERIFIER_RIGHT && x->is_found && !x->is_refused;
 
 	x->is_checking = false;
@@ -216,13 +216,6 @@ static void check_finish(void *arg)
 		    x->account_id, x->epoch, auth_now(x->auth));
 	secret_fini(&x->password);
 	handle(x, sasl_server_checked(x->sasl, ok));
-}
-
-static void check_done(struct hash_job *job)
-{
-	struct auth_exchange *x = (struct auth_exchange *)job;
-
-	x->auth->o.post(x->auth->o.post_arg, check_finish, x);
 }
 
 /* A password that nobody can have is checked as it was said, for the time it takes. */
