@@ -23,6 +23,7 @@ struct loop {
 	pthread_mutex_t lock;     /* guards posted, and nothing else */
 	struct calls posted;
 	struct calls deferred;
+	struct loop_left left; /* head of a ring */
 };
 
 struct watch {
@@ -139,6 +140,7 @@ struct loop *loop_new(void)
 	must(uv_check_start(&l->after_poll, on_after_poll));
 	l->wake.data = l->before_poll.data = l->after_poll.data = l;
 	must(-pthread_mutex_init(&l->lock, NULL));
+	l->left.next = l->left.prev = &l->left;
 	return l;
 }
 
@@ -162,11 +164,18 @@ void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
+	while (l->left.next != &l->left) {
+		struct loop_left *left = l->left.next;
+		loop_take_back(left);
+		left->fn(left->arg);
+	}
 	/* Objects that end "at the end of the turn" (net/conn, net/link) get that end. */
 	for (int round = 0; round < 8 && l->deferred.count > 0; round++)
 		run_deferred(l);
 	uv_walk(&l->uv, close_left, l);
-	uv_run(&l->uv, UV_RUN_DEFAULT);
+	/* A pending loop_stop makes the first run return at once, with handles still closing. */
+	while (uv_run(&l->uv, UV_RUN_DEFAULT) != 0)
+		;
 	must(uv_loop_close(&l->uv));
 	pthread_mutex_destroy(&l->lock);
 	free(l->posted.items);
@@ -200,6 +209,23 @@ void loop_post(struct loop *l, loop_fn *fn, void *arg)
 void loop_defer(struct loop *l, loop_fn *fn, void *arg)
 {
 	calls_add(&l->deferred, fn, arg);
+}
+
+void loop_leave(struct loop *l, struct loop_left *left)
+{
+	left->next = &l->left;
+	left->prev = l->left.prev;
+	left->prev->next = left;
+	l->left.prev = left;
+}
+
+void loop_take_back(struct loop_left *left)
+{
+	if (!left->next)
+		return;
+	left->next->prev = left->prev;
+	left->prev->next = left->next;
+	left->next = left->prev = NULL;
 }
 
 static void on_poll(uv_poll_t *h, int status, int events)

@@ -33,6 +33,17 @@ void loop_post(struct loop *l, loop_fn *fn, void *arg);
 /* At the end of the current turn, once; for batching writes. */
 void loop_defer(struct loop *l, loop_fn *fn, void *arg);
 
+/* Something that outlives its owner for a moment (a connection whose last words are on their way):
+ * loop_free calls fn(arg) for what has not been taken back by then. The struct belongs to the
+ * caller. */
+struct loop_left {
+	struct loop_left *next, *prev;
+	loop_fn *fn;
+	void *arg;
+};
+void loop_leave(struct loop *l, struct loop_left *left);
+void loop_take_back(struct loop_left *left);
+
 /* The watch does not own fd. events may be 0 (paused). */
 struct watch *watch_new(struct loop *l, int fd, unsigned events, watch_fn *fn, void *arg);
 void watch_set(struct watch *w, unsigned events);
