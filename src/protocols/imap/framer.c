@@ -144,8 +144,9 @@ static void stream_add(struct imap_framer *f, const struct announced *a)
 		if (!f->streamed)
 			abort();
 	}
-	f->streamed[f->streamed_count++] =
-	    (struct imap_streamed){ .fd = -1, .length = a->bytes, .binary = a->binary };
+	f->streamed[f->streamed_count++] = (struct imap_streamed){
+		.fd = -1, .length = a->bytes, .binary = a->binary, .at = f->text.len
+	};
 }
 
 static enum imap_frame begin_stream(

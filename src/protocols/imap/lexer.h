@@ -22,10 +22,12 @@ struct imap_streamed { /* a literal kept outside the command text */
 	uint64_t length;
 	bool binary; /* "~{" literal8 */
 	bool has_nul;
+	size_t at; /* where in the command text its bytes would stand */
 };
 
 struct imap_lexer {
 	str in;
+	const char *start; /* of the whole command text: imap_lexer_init */
 	struct arena *arena;
 	bool utf8; /* UTF8=ACCEPT or IMAP4rev2 is enabled: names are UTF-8, quoted strings may be */
 	const struct imap_streamed *streamed;
