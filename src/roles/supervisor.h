@@ -1,0 +1,31 @@
+/* supervisor.h: what the files of the supervisor share.
+ *
+ * Purpose    `buzon serve`: sockets (listen.c), certificates (certs.c), processes (supervisor.c).
+ * Threads    One. It parses nothing that comes from strangers.
+ */
+#ifndef BUZON_ROLES_SUPERVISOR_H
+#define BUZON_ROLES_SUPERVISOR_H
+
+#include "roles/role.h"
+#include "roles/start.h"
+
+/* ---- supervisor_listen.c ---- */
+struct supervisor_socket {
+	int fd;
+	enum listen_service service;
+	enum role_id role;
+};
+enum { SOCKETS_MAX = 128 };
+
+/* Opens every address of the configuration. */
+int supervisor_listen(const struct config *c, struct supervisor_socket out[SOCKETS_MAX],
+    size_t *out_count, struct err *err);
+/* The control socket in the data directory, mode 0600. */
+int supervisor_listen_control(int data_dir, int *out_fd, struct err *err);
+
+/* ---- supervisor_certs.c ---- */
+/* Reads and checks all certificates and keys; two bundles: for fronts, and (with keys) for keys. */
+int supervisor_certificates(
+    const struct config *c, struct buf *out_public, struct buf *out_private, struct err *err);
+
+#endif
