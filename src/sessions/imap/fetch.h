@@ -1,0 +1,66 @@
+/* fetch.h: how FETCH works through its messages.
+ *
+ * Purpose    cmd_fetch.c prepares (set, \Seen, VANISHED), fetch_run.c walks, fetch_message.c gets
+ *            and prints what needs the message itself.
+ * Ownership  struct fetch lives in cmd->arena; fetch_release gives back views, reader, bodies.
+ * Threads    The running command's; nothing that belongs to a thread is kept between two runs.
+ */
+#ifndef BUZON_SESSIONS_IMAP_FETCH_H
+#define BUZON_SESSIONS_IMAP_FETCH_H
+
+#include "protocols/imap/fetch_att.h"
+#include "protocols/imap/section.h"
+#include "sessions/imap/cursor.h"
+#include "sessions/imap/print.h"
+#include "sessions/imap/selected.h"
+
+struct fetch_args {
+	struct imap_set set;
+	struct imap_fetch_atts atts;
+	struct imap_fetch_modifiers modifiers;
+};
+
+struct fetch_value {
+	enum section_found found;
+	str bytes;
+	struct buf made; /* memory that bytes may point into; used again for each message */
+};
+
+struct fetch {
+	struct imap_conn *conn;
+	const struct fetch_args *args;
+	uint32_t simple; /* args->atts.simple and what the session adds */
+	const struct store_range *uids;
+	size_t uid_count;
+	struct store_view *before; /* flags before this FETCH set \Seen; NULL when it did not */
+	bool is_prepared;
+
+	/* Where it stands. */
+	size_t range;
+	uint32_t next_uid;
+	bool some_gone, some_unknown_cte;
+
+	/* While it runs. */
+	struct cursor known, now, old;
+	struct store_reader *reader;
+	struct arena *message_arena; /* one message's index; reset for each */
+	struct fetch_value *values;  /* one for each section */
+	struct buf body;             /* BODY made from BODYSTRUCTURE */
+	bool is_first_item;
+};
+
+/* DONE or MORE, or -1. */
+int fetch_walk(struct fetch *f, struct err *err);
+
+enum fetched { FETCHED, FETCH_GONE, FETCH_UNKNOWN_CTE, FETCH_FAILED };
+
+/* The name of an item and a space, with a space before it unless it is the first. */
+void fetch_item(struct fetch *f, struct print *p, str name);
+/* Prints "ENVELOPE (...) BODY[] {5}...": all or nothing. head prints what stands before it; it is
+ * called when all is at hand. */
+enum fetched fetch_message(struct fetch *f, struct print *p, const struct store_entry *e,
+    void (*head)(struct fetch *f, struct print *p, const struct store_entry *e), struct err *err);
+void fetch_message_init(struct fetch *f, struct imap_cmd *cmd);
+void fetch_message_fini(struct fetch *f);
+
+#endif
