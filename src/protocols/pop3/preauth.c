@@ -263,7 +263,7 @@ static void set_mechanism(struct pop3_preauth *p, str name)
 /* "AUTH mechanism [initial-response]", RFC 5034 §4 */
 static void on_auth(struct pop3_preauth *p, str arg)
 {
-	str name, initial = arg;
+	str name = STR(""), initial = arg;
 	bool has_initial;
 
 	if (arg.len == 0) {
