@@ -1,0 +1,34 @@
+"""Options and the server of the tests."""
+import sys
+import os
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from support.server import Server  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--buzon", default=None, help="the program to test")
+    parser.addoption("--kills", type=int, default=20, help="how often the crash test kills")
+
+
+@pytest.fixture(scope="session")
+def buzon(request):
+    return request.config.getoption("--buzon")
+
+
+@pytest.fixture(scope="module")
+def server(buzon):
+    s = Server(buzon)
+    s.start()
+    yield s
+    s.close()
+
+
+@pytest.fixture
+def fresh(buzon):
+    """A server that is not started yet, for tests that change it or break it."""
+    s = Server(buzon)
+    yield s
+    s.close()

@@ -1,0 +1,129 @@
+"""A buzon server of one's own for a test: a directory, ports on loopback, accounts, and its processes."""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SERVICES = ["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
+_certificate = None
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def certificate(directory):
+    """One self-signed certificate for all tests of a run; RSA beside ECDSA would only take longer."""
+    key, chain = f"{directory}/key.pem", f"{directory}/certificate.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-days", "30", "-subj", "/CN=localhost", "-addext",
+                    "subjectAltName=DNS:localhost,DNS:mx.example.org,IP:127.0.0.1",
+                    "-keyout", key, "-out", chain], check=True, stderr=subprocess.DEVNULL)
+    return chain, key
+
+
+class Server:
+    def __init__(self, buzon=None, extra="", accounts=("ana", "bob"), tls=True):
+        self.buzon = os.path.abspath(buzon or os.environ.get("BUZON", f"{ROOT}/build/src/cli/buzon"))
+        self.dir = tempfile.mkdtemp(prefix="buzon-test-")
+        self.data = f"{self.dir}/data"
+        os.mkdir(self.data)
+        self.conf = f"{self.dir}/buzon.conf"
+        self.ports = {name: free_port() for name in SERVICES}
+        self.lmtp = f"{self.dir}/lmtp"
+        self.process = None
+        self.extra = extra
+        if tls:
+            self.chain, self.key = certificate(self.dir)
+        self.tls = tls
+        self.write_conf()
+        self.run("domain", "add", "example.org")
+        for name in accounts:
+            self.add_account(name)
+        self.log_path = f"{self.dir}/log"
+
+    def write_conf(self):
+        lines = ['hostname = "mx.example.org"', f'data = "{self.data}"']
+        for name, port in self.ports.items():
+            if self.tls or not name.endswith("s"):
+                lines.append(f'listen "{name}" {{ address = "127.0.0.1:{port}" }}')
+        lines.append(f'listen "lmtp" {{ address = "unix:{self.lmtp}" }}')
+        if self.tls:
+            lines.append(f'tls {{ certificate = "{self.chain}" key = "{self.key}" }}')
+        if "limits" not in self.extra:
+            lines.append("limits { connections-per-minute = 100000 connections-per-client = 5000 "
+                         "submissions-per-hour = 100000 submission-recipients-per-day = 1000000 }")
+        lines.append(self.extra)
+        with open(self.conf, "w") as f:
+            f.write("\n".join(lines) + "\n")
+
+    def add_account(self, name):
+        self.run("account", "add", f"{name}@example.org", stdin=f"password-of-{name}\n")
+
+    def run(self, *args, stdin=None, check=True, env=None):
+        done = subprocess.run([self.buzon, "-c", self.conf, *args], input=stdin, text=True, capture_output=True,
+                              env=dict(os.environ, LC_ALL="C.UTF-8", **(env or {})), timeout=120)
+        if check and done.returncode:
+            raise AssertionError(f"buzon {' '.join(args)}: {done.returncode}: {done.stderr}")
+        return done
+
+    def json(self, *args):
+        return [json.loads(line) for line in self.run("--json", *args).stdout.splitlines()]
+
+    def start(self, wait=True):
+        self.log = open(self.log_path, "ab")
+        self.process = subprocess.Popen([self.buzon, "-c", self.conf, "serve"], stderr=self.log, stdout=self.log,
+                                        start_new_session=True)
+        if wait:
+            self.wait_ready()
+        return self
+
+    def status(self):
+        try:
+            with open(f"{self.data}/run/status.json") as f:
+                return json.load(f)
+        except (OSError, ValueError):
+            return None
+
+    def wait_ready(self, timeout=30):
+        end = time.time() + timeout
+        while time.time() < end:
+            status = self.status()
+            if status and status["ready"] and status["pid"] == self.process.pid:
+                return
+            if self.process.poll() is not None:
+                raise AssertionError("the server ended: " + self.log_text()[-3000:])
+            time.sleep(0.005)
+        raise AssertionError("the server is not ready: " + self.log_text()[-3000:])
+
+    def pids(self, role=None):
+        status = self.status()
+        return [r["pid"] for r in (status["roles"] if status else []) if (role is None or r["role"] == role) and r["pid"]]
+
+    def log_text(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    def stop(self, kill=False):
+        if not self.process:
+            return None
+        if kill:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        elif self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=20)
+        self.process = None
+        self.log.close()
+        return code
+
+    def close(self):
+        if self.process:
+            self.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
