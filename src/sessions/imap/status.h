@@ -1,0 +1,17 @@
+/* status.h: the items of STATUS, shared with LIST RETURN (STATUS). RFC 9051 §6.3.11, RFC 5819.
+ *
+ * Threads    The running command's.
+ */
+#ifndef BUZON_SESSIONS_IMAP_STATUS_H
+#define BUZON_SESSIONS_IMAP_STATUS_H
+
+#include "sessions/imap/imap.h"
+
+/* "(MESSAGES UNSEEN)" to bits. */
+int imap_take_status_items(struct imap_lexer *in, unsigned *out_items, struct err *err);
+/* To be called before the first imap_write_status: HIGHESTMODSEQ switches CONDSTORE on. */
+void imap_status_begin(struct imap_conn *c, unsigned items);
+/* "* STATUS name (MESSAGES 3 UNSEEN 1)" */
+void imap_write_status(struct imap_conn *c, const struct store_mailbox *box, unsigned items);
+
+#endif
