@@ -12,6 +12,18 @@
 
 /* ---- queue ------------------------------------------------------------------------------------ */
 
+/* The states as the server names them, for the translators. */
+static const char *const queue_states[] = { N_("waiting"), N_("held"), N_("active") };
+
+static const char *state_text(const char *name)
+{
+	for (size_t i = 0; i < sizeof(queue_states) / sizeof(queue_states[0]); i++) {
+		if (strcmp(queue_states[i], name) == 0)
+			return _(queue_states[i]);
+	}
+	return name;
+}
+
 static void print_queue(void *arg, const json_t *f)
 {
 	char next[TIME_ISO_BYTES];
@@ -20,7 +32,7 @@ static void print_queue(void *arg, const json_t *f)
 	time_iso(fact_number(f, "next_at"), next);
 	printf(_("%lld  %s  from <%s> to <%s>  %s, %lld attempts, next %s\n"),
 	    (long long)fact_number(f, "queue"), fact_text(f, "id"), fact_text(f, "sender"),
-	    fact_text(f, "recipient"), _(fact_text(f, "state")),
+	    fact_text(f, "recipient"), state_text(fact_text(f, "state")),
 	    (long long)fact_number(f, "attempts"), next);
 	if (*fact_text(f, "last_error"))
 		printf("      %s\n", fact_text(f, "last_error"));
