@@ -26,8 +26,10 @@ struct submission_changes {
 	uint32_t cut_count;
 };
 
-/* Without any From field: refused. Several From addresses: at least Sender, or one of them, must be the
- * account's; every From address must be when there is no Sender. */
+/* Refused: no From address; more than one From field; From or Sender that is no clean address list; a
+ * Sender that is not the account's; a foreign From address, unless Sender is given and another From
+ * address is the account's. When something changes, index the changed message anew: its ENVELOPE and
+ * its Bcc are others. Without changes message_index_shift is enough for a Received field in front. */
 int submission_check(const struct message_index *index, const struct submission_facts *f,
     struct arena *a, struct submission_changes *out, struct err *err);
 

@@ -1,0 +1,51 @@
+#include "services/content/content.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "formats/message_index.h"
+
+int content_map(int fd, uint64_t bytes, struct content_body *out, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_set(err, ERR_SYSTEM, "cannot look at the message's descriptor: %m");
+	if (!S_ISREG(st.st_mode) || st.st_size < 0 || (uint64_t)st.st_size != bytes)
+		return err_set(err, ERR_INPUT,
+		    "the message's descriptor is not a file of %llu bytes",
+		    (unsigned long long)bytes);
+	if (bytes > CONTENT_BODY_MAX_BYTES)
+		return err_set(err, ERR_LIMIT, "the message of %llu bytes is above the limit of %d",
+		    (unsigned long long)bytes, CONTENT_BODY_MAX_BYTES);
+	*out = (struct content_body){ .is_mapped = bytes > 0 };
+	if (bytes == 0)
+		return 0;
+	void *map = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED) {
+		out->is_mapped = false;
+		return err_set(err, ERR_SYSTEM, "cannot map the message: %m");
+	}
+	out->bytes = str_new(map, bytes);
+	return 0;
+}
+
+void content_fini(struct content_body *body)
+{
+	if (body->is_mapped)
+		munmap((void *)(uintptr_t)body->bytes.ptr, body->bytes.len);
+	*body = (struct content_body){ .is_mapped = false };
+}
+
+int content_index(str message, struct arena *a, struct buf *out, struct err *err)
+{
+	struct message_index index;
+
+	message_index_build(message, a, &index);
+	message_index_encode(&index, out);
+	arena_reset(a);
+	if (!buf_ok(out))
+		return err_set(
+		    err, ERR_LIMIT, "the message's index is larger than %zu bytes", out->max);
+	return 0;
+}
