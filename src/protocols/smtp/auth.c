@@ -96,8 +96,9 @@ static void signed_in(struct smtp_session *s)
 
 void smtp_auth_abort(struct smtp_session *s)
 {
-	if (s->mode == SMTP_MODE_AUTH ||
-	    (s->mode == SMTP_MODE_WAIT && s->waiting == SMTP_WAIT_AUTH))
+	bool is_asked = s->mode == SMTP_MODE_WAIT && s->waiting == SMTP_WAIT_AUTH;
+
+	if (s->mode == SMTP_MODE_AUTH || s->mode == SMTP_MODE_AUTH_LAST || is_asked)
 		smtp_push(s, SMTP_EVENT_AUTH_ABORT);
 }
 

@@ -109,14 +109,24 @@ static void start_reading(struct smtp_session *s, enum smtp_mode mode)
 	s->window_bytes = 0;
 }
 
+static bool has_only_refused(const struct smtp_session *s)
+{
+	return s->state == SMTP_MAIL && s->tx.refused > 0;
+}
+
+/* RFC 5321 §4.1.1.4: 554 or 503 when nobody is left to send to; RFC 2033 §4.2: 503. */
+static unsigned nobody_code(const struct smtp_session *s)
+{
+	return s->o.role == SMTP_ROLE_LMTP ? 503 : 554;
+}
+
 /* ---- DATA ---- */
 
 void smtp_on_data(struct smtp_session *s, str args)
 {
 	(void)args;
-	/* RFC 5321 §4.1.1.4: 554 or 503 when nobody is left to send to. */
-	if (s->state == SMTP_MAIL && s->tx.refused > 0)
-		SMTP_DECLINE(s, 554, "5.5.1", "no valid recipients");
+	if (has_only_refused(s))
+		smtp_decline(s, nobody_code(s), STR("5.5.1"), STR("no valid recipients"));
 	else if (s->state == SMTP_MAIL)
 		SMTP_REFUSE(s, 503, "5.5.1", "no recipient yet, say RCPT first");
 	else if (s->tx.body == SMTP_BODY_BINARY)
@@ -241,9 +251,10 @@ static void stray_chunk(struct smtp_session *s)
 		why.text = STR("say EHLO first");
 	else if (s->state == SMTP_FAILED)
 		why.text = STR("the last message failed, say RSET");
-	else if (s->state == SMTP_MAIL && s->tx.refused > 0)
-		why = (struct smtp_reply){ 554, STR("5.5.1"), STR("no valid recipients") };
-	if (s->forgiven > 0 || why.code == 554) {
+	else if (has_only_refused(s))
+		why =
+		    (struct smtp_reply){ nobody_code(s), STR("5.5.1"), STR("no valid recipients") };
+	if (s->forgiven > 0 || has_only_refused(s)) {
 		s->forgiven -= s->forgiven > 0;
 	} else if (++s->bad >= s->o.limits.bad_commands) {
 		SMTP_DECLINE(s, 421, "4.7.0", "too many bad commands, closing");

@@ -342,6 +342,15 @@ static void check_rate(struct smtp_session *s)
 	s->window_bytes = 0;
 }
 
+static str late_reason(const struct smtp_session *s)
+{
+	if (must_sign_in(s) && s->now >= s->started_at + s->o.limits.sign_in_ms)
+		return STR("sign-in took too long, closing");
+	if (!s->tx.open && s->now >= s->started_at + s->o.limits.session_ms)
+		return STR("connected for too long, connect again");
+	return STR("idle for too long, closing");
+}
+
 void smtp_session_tick(struct smtp_session *s, uint64_t now_ms)
 {
 	if (!s->ticking) {
@@ -355,11 +364,7 @@ void smtp_session_tick(struct smtp_session *s, uint64_t now_ms)
 		check_rate(s);
 		return;
 	}
-	if (s->mode != SMTP_MODE_TLS) {
-		if (must_sign_in(s) && now_ms >= s->started_at + s->o.limits.sign_in_ms)
-			SMTP_DECLINE(s, 421, "4.4.2", "sign-in took too long, closing");
-		else
-			SMTP_DECLINE(s, 421, "4.4.2", "idle for too long, closing");
-	}
+	if (s->mode != SMTP_MODE_TLS)
+		smtp_decline(s, 421, STR("4.4.2"), late_reason(s));
 	smtp_finish(s);
 }

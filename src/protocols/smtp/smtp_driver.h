@@ -302,7 +302,7 @@ static inline void driver_run(struct driver *d, struct buf *out)
 
 static inline void driver_feed(struct driver *d, str bytes, struct buf *out)
 {
-	if (d->waiting_tls || smtp_session_is_done(d->s))
+	if (!d->s || d->waiting_tls || smtp_session_is_done(d->s))
 		return;
 	buf_add(&d->in, bytes);
 	driver_run(d, out);
