@@ -1,0 +1,79 @@
+/* internal.h: what the files of sessions/smtp share.
+ *
+ * Purpose    The session (session.c), its transaction and the frames to core (transaction.c), sign-in
+ *            (auth.c), the body on its way (body.c).
+ * Threads    The loop's thread.
+ */
+#ifndef BUZON_SESSIONS_SMTP_INTERNAL_H
+#define BUZON_SESSIONS_SMTP_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "protocols/smtp/smtp.h"
+#include "sessions/front.h"
+
+enum { MEMFD_BODY_MAX = 256 * 1024 }; /* above it the body goes to a file that core opened */
+
+struct smtp_upload {
+	struct buf inline_bytes; /* up to INLINE_BODY_MAX */
+	int fd;                  /* memfd or spool; -1 while inline */
+	bool is_spool;
+	uint64_t bytes;
+};
+
+void smtp_upload_init(struct smtp_upload *b);
+void smtp_upload_fini(struct smtp_upload *b);
+void smtp_upload_reset(struct smtp_upload *b);
+/* -1: there is no room for it. */
+int smtp_upload_add(struct smtp_upload *b, str bytes);
+bool smtp_upload_wants_spool(const struct smtp_upload *b);
+/* Moves what is there to the spool file; takes fd. */
+int smtp_upload_to_spool(struct smtp_upload *b, int fd);
+/* No more changes: core relies on the seals. */
+int smtp_upload_seal(struct smtp_upload *b);
+
+struct smtp_front {
+	struct front_member member; /* first */
+	struct front_env *env;
+	struct conn *conn; /* NULL: closed */
+	struct smtp_session *engine;
+	enum listen_service service;
+	uint64_t id;         /* of the session, and of its transactions: one at a time */
+	struct arena *arena; /* until the next HELO */
+	str helo;
+	struct buf hostname; /* the configuration may be replaced meanwhile */
+	struct timer *timer;
+	uint64_t timer_at, greet_at;
+	unsigned requests; /* frames that somebody will answer */
+	bool waiting;      /* nothing is fed until the answer is there */
+	bool starting_tls, tls_under_way, pumping, closing;
+
+	/* sign-in */
+	struct buf ticket;
+	bool is_authenticating;
+
+	/* transaction */
+	uint64_t tx, tx_epoch;
+	bool tx_open, tx_asked;
+	struct buf sender;
+	struct smtp_mail mail; /* slices: sender buffer and envid */
+	struct buf envid;
+	struct buf recipient; /* of the RCPT at hand */
+	size_t accepted;
+	struct smtp_upload upload;
+	bool body_refused; /* core had no room for it */
+};
+
+void smtp_front_pump(struct smtp_front *s);
+/* At the end of each answer's handler. */
+void smtp_front_request_done(struct smtp_front *s);
+
+typedef void smtp_event_fn(struct smtp_front *s, const struct smtp_event *e);
+smtp_event_fn smtp_auth_start, smtp_auth_step, smtp_auth_abort;
+smtp_event_fn smtp_tx_mail, smtp_tx_rcpt, smtp_tx_data, smtp_tx_body, smtp_tx_message,
+    smtp_tx_reset, smtp_tx_refused;
+/* The connection is gone in the middle of it. */
+void smtp_tx_drop(struct smtp_front *s);
+enum frame_protocol smtp_protocol_of(const struct smtp_front *s);
+
+#endif
