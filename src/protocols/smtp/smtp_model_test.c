@@ -383,7 +383,7 @@ static void step(struct run *r, const struct symbol *s)
 		return;
 	str bytes = is_bdat(s) ? chunk_bytes(r, s) : s->bytes;
 	r->d.answer_count = 0;
-	if (s->answer)
+	for (int i = 0; s->answer && i < 8; i++) /* LMTP asks once for each recipient */
 		driver_queue(&r->d, str_c(s->answer));
 	struct answer want = s->model(&r->m);
 	driver_feed(&r->d, bytes, &r->out);
