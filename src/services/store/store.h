@@ -43,6 +43,9 @@ struct store_options {
 	bool read_only;         /* check, list: nothing is written, no recovery */
 	uint64_t reserve_bytes; /* below this much free space new mail is refused; 0: the default */
 	uint64_t pack_bytes;    /* a new pack after this much; 0: the default, 256 MiB */
+	uint64_t quota_bytes;   /* of accounts without one of their own; 0: the default, 50 GiB */
+	uint64_t cache_bytes;   /* of mailbox views nobody looks at; 0: the default, 64 MiB */
+	uint64_t story_bytes;   /* of stories, kept at most; 0: the default, 1 GiB */
 	const struct log *log;
 };
 
@@ -115,6 +118,8 @@ int txn_account_add(
     struct store_txn *t, str address, uint64_t quota_bytes, uint64_t *out_id, struct err *err);
 int txn_account_remove(struct store_txn *t, str address, struct err *err);
 int txn_account_quota(struct store_txn *t, str address, uint64_t quota_bytes, struct err *err);
+/* "en", "es" or empty. */
+int txn_account_language(struct store_txn *t, str address, str language, struct err *err);
 int txn_alias_add(struct store_txn *t, str address, str targets, struct err *err);
 int txn_alias_remove(struct store_txn *t, str address, struct err *err);
 
