@@ -67,6 +67,8 @@ size_t pop3_session_feed(struct pop3_session *s, str bytes);
 bool pop3_session_next(struct pop3_session *s, struct pop3_event *out);
 str pop3_session_output(const struct pop3_session *s);
 void pop3_session_sent(struct pop3_session *s, size_t count);
+/* Gives back the memory of buffers that are empty: an idle session should hold none. */
+void pop3_session_trim(struct pop3_session *s);
 /* Output waits above POP3_OUTPUT_HIGH: send before going on; a long listing pauses until then. */
 bool pop3_session_is_congested(const struct pop3_session *s);
 bool pop3_session_is_done(const struct pop3_session *s);
