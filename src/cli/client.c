@@ -141,7 +141,7 @@ static int lock_data(const char *data)
 {
 	char path[4200];
 
-	snprintf(path, sizeof(path), "%s/lock", data);
+	snprintf(path, sizeof(path), "%s/server.lock", data);
 	AUTO_FD fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return -1;

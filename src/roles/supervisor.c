@@ -654,7 +654,7 @@ static int open_data(struct supervisor *s, struct err *err)
 	if (s->data_dir < 0)
 		return err_set(err, ERR_SYSTEM,
 		    "cannot open the data directory '%s': %m; make it first", path);
-	s->lock = openat(s->data_dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	s->lock = openat(s->data_dir, "server.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->lock < 0 || flock(s->lock, LOCK_EX | LOCK_NB) < 0)
 		return err_set(err, ERR_RETRY,
 		    "the data directory '%s' is in use by another server or command, or not yours",
