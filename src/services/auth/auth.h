@@ -42,6 +42,9 @@ void auth_free(struct auth *a);
 void auth_collect(struct auth *a);
 void auth_set_allow_plain(struct auth *a, bool allow_plain);
 
+/* A peer on this machine, for whom allow_plain may hold: loopback or a Unix socket. */
+bool auth_peer_is_local(str address);
+
 struct auth_reply {
 	enum sasl_outcome outcome;
 	str data;         /* SASL_CONTINUE: the challenge */

@@ -314,7 +314,7 @@ static void handle(struct auth_exchange *x, enum sasl_event e)
 	}
 }
 
-static bool is_this_machine(str address)
+bool auth_peer_is_local(str address)
 {
 	return str_starts(address, STR("127.")) || str_eq(address, STR("::1")) ||
 	       str_eq(address, STR("local"));
@@ -350,7 +350,7 @@ struct auth_exchange *auth_start(
 	x->sasl = make_sasl(f);
 	if (!x->sasl || f->protocol > PROTOCOL_POP3)
 		reply_outcome(x, SASL_UNKNOWN_MECHANISM);
-	else if (!f->tls && !(a->o.allow_plain && is_this_machine(f->peer_address)))
+	else if (!f->tls && !(a->o.allow_plain && auth_peer_is_local(f->peer_address)))
 		/* SCRAM would keep the password secret without TLS, but not the mail that follows.
 		 * RFC 8314 §3 */
 		reply_outcome(x, SASL_NEEDS_TLS);
