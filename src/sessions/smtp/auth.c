@@ -57,7 +57,7 @@ static void ask(struct smtp_front *s, const struct frame_def *def, const void *f
 	link_request(s->env->auth, def, frame, NULL, 0, &frame_def_sasl_result, on_result, s);
 }
 
-void smtp_auth_start(struct smtp_front *s, const struct smtp_event *e)
+void smtp_front_auth_start(struct smtp_front *s, const struct smtp_event *e)
 {
 	struct conn_tls_info tls;
 
@@ -77,13 +77,13 @@ void smtp_auth_start(struct smtp_front *s, const struct smtp_event *e)
 	    });
 }
 
-void smtp_auth_step(struct smtp_front *s, const struct smtp_event *e)
+void smtp_front_auth_step(struct smtp_front *s, const struct smtp_event *e)
 {
 	ask(s, &frame_def_sasl_step,
 	    &(struct frame_sasl_step){ .session = s->id, .response = e->auth.data });
 }
 
-void smtp_auth_abort(struct smtp_front *s, const struct smtp_event *e)
+void smtp_front_auth_abort(struct smtp_front *s, const struct smtp_event *e)
 {
 	(void)e;
 	s->is_authenticating = false;

@@ -69,7 +69,7 @@ void smtp_front_pump(struct smtp_front *s);
 void smtp_front_request_done(struct smtp_front *s);
 
 typedef void smtp_event_fn(struct smtp_front *s, const struct smtp_event *e);
-smtp_event_fn smtp_auth_start, smtp_auth_step, smtp_auth_abort;
+smtp_event_fn smtp_front_auth_start, smtp_front_auth_step, smtp_front_auth_abort;
 smtp_event_fn smtp_tx_mail, smtp_tx_rcpt, smtp_tx_data, smtp_tx_body, smtp_tx_message,
     smtp_tx_reset, smtp_tx_refused;
 /* The connection is gone in the middle of it. */

@@ -108,9 +108,9 @@ static const struct {
 } handlers[] = {
 	{ SMTP_EVENT_HELLO, on_hello },
 	{ SMTP_EVENT_STARTTLS, on_starttls },
-	{ SMTP_EVENT_AUTH_START, smtp_auth_start },
-	{ SMTP_EVENT_AUTH_STEP, smtp_auth_step },
-	{ SMTP_EVENT_AUTH_ABORT, smtp_auth_abort },
+	{ SMTP_EVENT_AUTH_START, smtp_front_auth_start },
+	{ SMTP_EVENT_AUTH_STEP, smtp_front_auth_step },
+	{ SMTP_EVENT_AUTH_ABORT, smtp_front_auth_abort },
 	{ SMTP_EVENT_MAIL, smtp_tx_mail },
 	{ SMTP_EVENT_RCPT, smtp_tx_rcpt },
 	{ SMTP_EVENT_DATA_BEGIN, smtp_tx_data },

@@ -126,7 +126,8 @@ static void on_spool(void *arg, struct link_frame *reply)
 {
 	struct smtp_front *s = arg;
 
-	if (!reply || reply->fds[0] < 0 || smtp_upload_to_spool(&s->upload, TAKE_FD(reply->fds[0])) < 0)
+	if (!reply || reply->fds[0] < 0 ||
+	    smtp_upload_to_spool(&s->upload, TAKE_FD(reply->fds[0])) < 0)
 		s->body_refused = true;
 	smtp_front_request_done(s);
 }
