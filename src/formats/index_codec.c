@@ -267,6 +267,19 @@ int message_index_peek(str bytes, str *out_envelope, str *out_bodystructure, str
 	return 0;
 }
 
+int message_index_peek_flags(str bytes, uint32_t *out, struct err *err)
+{
+	str in = bytes, envelope, bodystructure;
+	uint64_t flags;
+
+	if (decode_head(&in, &envelope, &bodystructure, err) < 0)
+		return -1;
+	if (take_varint(&in, &flags) < 0 || flags > UINT32_MAX)
+		return err_set(err, ERR_INPUT, "the message index is cut short");
+	*out = (uint32_t)flags;
+	return 0;
+}
+
 void message_index_shift(struct message_index *index, uint64_t delta)
 {
 	index->bytes += delta;

@@ -91,6 +91,8 @@ void message_index_encode(const struct message_index *index, struct buf *out);
 int message_index_decode(str bytes, struct arena *a, struct message_index *out, struct err *err);
 /* Only what FETCH ENVELOPE/BODYSTRUCTURE needs, without walking the parts. */
 int message_index_peek(str bytes, str *out_envelope, str *out_bodystructure, struct err *err);
+/* Only enum index_flag, likewise. */
+int message_index_peek_flags(str bytes, uint32_t *out, struct err *err);
 /* Adds delta to every offset: a Received field was put in front. header_bytes and bytes grow as
  * well. */
 void message_index_shift(struct message_index *index, uint64_t delta);
