@@ -132,7 +132,14 @@ static void committed(void *arg)
 	finish(w, 250, "2.0.0", arena_strf(w->arena, "kept as %s", w->id));
 }
 
-/* On the writer's thread. */
+/* On the writer's thread, like job_done. */
+static int job(struct store_txn *t, void *arg, struct err *err)
+{
+	struct work *w = arg;
+
+	return deliver_job(t, &w->delivery, err);
+}
+
 static void job_done(void *arg, int result, const struct err *err)
 {
 	struct work *w = arg;
@@ -149,7 +156,7 @@ static void commit(struct work *w)
 		fail_for_now(w, &w->err);
 		return;
 	}
-	store_submit(w->in->store, deliver_job, job_done, &w->delivery);
+	store_submit(w->in->store, job, job_done, w);
 }
 
 static void commit_now(void *arg)
