@@ -4,7 +4,6 @@
 
 #include "base/secret.h"
 #include "base/time.h"
-#include "protocols/sasl/precis.h"
 #include "services/auth/auth_internal.h"
 #include "services/auth/verifier.h"
 
@@ -91,7 +90,7 @@ static void credential_done(struct hash_job *job)
 	if (c->job.cancelled)
 		c->rc = err_set(&c->err, ERR_RETRY, "the server is stopping");
 	/* Also after a failure: what is on disk is not sure then. */
-	if (precis_username(secret_str(&c->account), &name, NULL) == 0)
+	if (auth_name(secret_str(&c->account), &name, NULL) == 0)
 		verify_cache_drop(c->auth->cache, buf_str(&name));
 	log_event(c->auth->o.log, c->rc == 0 ? "credential changed" : "credential not changed",
 	    F_STR("account", secret_str(&c->account)),

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/secret.h"
 #include "base/time.h"
+#include "formats/mailbox.h"
 #include "protocols/sasl/precis.h"
 #include "services/auth/verifier.h"
 
@@ -238,12 +239,26 @@ const unsigned char *auth_store_secret(const struct auth_store *s)
 	return s->secret;
 }
 
-/* The form in which names are kept and looked for. */
-static int prepare_name(str account, struct buf *out, struct err *err)
+int auth_name(str account, struct buf *out, struct err *err)
 {
-	if (precis_username(account, out, err) < 0)
+	AUTO_BUF name = BUF_INIT(out->max);
+	AUTO_BUF domain = BUF_INIT(out->max);
+
+	if (precis_username(account, &name, err) < 0)
 		return err_wrap(err, "the account name cannot be used");
-	return 0;
+	size_t at = str_rchr(buf_str(&name), '@');
+	/* What is behind the '@' and no domain stays as it is: it will not be found. */
+	if (at != STR_NPOS && domain_normalise(str_skip(buf_str(&name), at + 1), /* utf8 */ true,
+	                          &domain, NULL) == 0) {
+		buf_truncate(&name, at + 1);
+		buf_add(&name, buf_str(&domain));
+	}
+	size_t before = out->len;
+	buf_add(out, buf_str(&name));
+	if (buf_ok(&name) && buf_ok(out))
+		return 0;
+	buf_truncate(out, before);
+	return err_set(err, ERR_INPUT, "the account name is too long");
 }
 
 static void bind_text(sqlite3_stmt *q, int at, str s)
@@ -290,7 +305,7 @@ int auth_store_set(
 	struct auth_credential c = { .account_id = account_id, .changed_at = time_wall_s() };
 	int rc;
 
-	if (prepare_name(account, &name, err) < 0 || verifier_make(password, &c, err) < 0)
+	if (auth_name(account, &name, err) < 0 || verifier_make(password, &c, err) < 0)
 		return -1;
 	rc = write_credential(s, buf_str(&name), &c, err);
 	secret_wipe(&c, sizeof(c));
@@ -303,7 +318,7 @@ int auth_store_remove(struct auth_store *s, str account, struct err *err)
 	sqlite3_stmt *q = s->statements[SQL_REMOVE];
 	int rc = 0;
 
-	if (prepare_name(account, &name, err) < 0)
+	if (auth_name(account, &name, err) < 0)
 		return -1;
 	pthread_mutex_lock(&s->lock);
 	bind_text(q, 1, buf_str(&name));
@@ -352,7 +367,7 @@ int auth_store_get(struct auth_store *s, str account, struct auth_credential *ou
 	int rc = 0;
 
 	/* A name that nobody can have is a name that is not there. */
-	if (prepare_name(account, &name, NULL) < 0)
+	if (auth_name(account, &name, NULL) < 0)
 		return 0;
 	pthread_mutex_lock(&s->lock);
 	bind_text(q, 1, buf_str(&name));

@@ -8,7 +8,8 @@
  *            auth_store_open returns, so that a sandbox may be locked afterwards.
  * Ownership  auth_store_open/auth_store_close.
  * Threads    Any thread; a lock inside is held for SQL, never for hashing.
- * Units      Account names are compared as precis_username() makes them (case does not matter).
+ * Units      Account names are compared as auth_name() makes them: case does not matter, a domain
+ *            may be written either way.
  *            Passwords 1..AUTH_PASSWORD_MAX bytes of UTF-8.
  * Errors     ERR_INPUT a password or name that cannot be used; ERR_DENIED no such credential;
  *            ERR_RETRY another process (the running server) has the file; ERR_SYSTEM the engine.
@@ -22,6 +23,7 @@
 #define BUZON_SERVICES_AUTH_AUTH_STORE_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "protocols/sasl/scram.h"
 
@@ -54,6 +56,10 @@ int auth_store_set(
 int auth_store_remove(struct auth_store *s, str account, struct err *err);
 /* 1 when found, 0 when not, -1 on failure. */
 int auth_store_get(struct auth_store *s, str account, struct auth_credential *out, struct err *err);
+
+/* The form in which names are kept and looked for: precis_username, the domain in A-labels.
+ * ERR_INPUT for what nobody can be called. */
+int auth_name(str account, struct buf *out, struct err *err);
 
 struct auth_account {
 	str account;

@@ -67,6 +67,31 @@ static void test_set_get_remove(void **state)
 	auth_store_close(s);
 }
 
+static void test_names(void **state)
+{
+	static const struct {
+		const char *name;
+		str in;
+		const char *want; /* NULL: refused */
+	} cases[] = {
+		{ "ascii", STR_INIT("Ana@Example.ORG"), "ana@example.org" },
+		{ "u-label", STR_INIT("ana@m\xc3\xbcnchen.example"), "ana@xn--mnchen-3ya.example" },
+		{ "a-label", STR_INIT("ana@XN--mnchen-3ya.example"), "ana@xn--mnchen-3ya.example" },
+		{ "utf-8 local part", STR_INIT("Jos\xc3\x89@a.example"), "jos\xc3\xa9@a.example" },
+		{ "no domain", STR_INIT("Ana"), "ana" },
+		{ "not a domain", STR_INIT("ana@-"), "ana@-" },
+		{ "space", STR_INIT("a na@a.example"), NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		AUTO_BUF out = BUF_INIT(AUTH_ACCOUNT_MAX);
+		check_case(
+		    cases[i].name, auth_name(cases[i].in, &out, NULL) == (cases[i].want ? 0 : -1));
+		check_case_str(cases[i].name, buf_str(&out), str_c(cases[i].want));
+	}
+}
+
 static void test_survives_reopening(void **state)
 {
 	struct auth_store *s = open_store();
@@ -166,6 +191,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_set_get_remove),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_survives_reopening),
 		cmocka_unit_test(test_one_process),
 		cmocka_unit_test(test_list),

@@ -134,11 +134,13 @@ static void take_name(struct auth_exchange *x)
 	AUTO_BUF as = BUF_INIT(AUTH_ACCOUNT_MAX);
 
 	buf_reset(&x->name);
-	if (precis_username(said, &x->name, NULL) < 0)
+	if (auth_name(said, &x->name, NULL) < 0) {
+		buf_reset(&x->name);
 		buf_add(&x->name, said);
+	}
 	if (str_empty(authzid))
 		return;
-	if (precis_username(authzid, &as, NULL) < 0 || !str_eq(buf_str(&as), buf_str(&x->name)))
+	if (auth_name(authzid, &as, NULL) < 0 || !str_eq(buf_str(&as), buf_str(&x->name)))
 		x->is_refused = true;
 }
 
