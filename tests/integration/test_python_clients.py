@@ -169,7 +169,7 @@ def test_imap_round(server, how):
     assert c.uid("COPY", "1:2", "Archive")[0] == "OK"
     assert c.uid("MOVE", "3", "Archive")[0] == "OK"
     assert c.store("1", "+FLAGS", r"(\Deleted)")[0] == "OK"
-    assert c.expunge()[1] == [b"1"]
+    assert c.expunge()[1][-1] == b"1"
     assert c.select("Archive")[1] == [b"3"]
     typ, data = c.fetch("1", "(ENVELOPE BODYSTRUCTURE FLAGS INTERNALDATE RFC822.SIZE)")
     assert typ == "OK" and f"{token}-0".encode() in data[0]

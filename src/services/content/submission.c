@@ -52,7 +52,7 @@ static int check_senders(
 		return refuse_address("From", foreign, err);
 	rest = index->sender;
 	while (str_split(&rest, '\n', &address)) {
-		if (!may_send_as(f, address))
+		if (!str_empty(address) && !may_send_as(f, address))
 			return refuse_address("Sender", address, err);
 	}
 	return 0;
