@@ -1,6 +1,7 @@
 /* Whatever FETCH accepts, its sections can be asked for again by the name the answer gives them. */
 #include <assert.h>
 
+#include "base/buf.h"
 #include "protocols/imap/fetch_att.h"
 
 static bool is_same(const struct imap_section *a, const struct imap_section *b)
