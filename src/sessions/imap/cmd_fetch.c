@@ -98,8 +98,6 @@ static int set_seen(struct fetch *f, struct arena *a, struct err *err)
 static int tell_vanished(
     struct imap_cmd *cmd, struct imap_conn *c, const struct fetch_args *args, struct err *err)
 {
-	if (!(c->enabled & IMAP_ON_QRESYNC))
-		return err_set(err, ERR_INPUT, "VANISHED needs ENABLE QRESYNC first");
 	/* A UID command may tell of expunges, so that what is gone is gone for the client as well
 	 * before it reads of it as EARLIER. RFC 7162 §3.2.10 */
 	if (imap_sync(c, /* allow_expunge */ true, err) < 0)
@@ -122,6 +120,8 @@ static int prepare(struct imap_cmd *cmd, struct imap_conn *c, struct fetch *f, s
 	const struct fetch_args *args = cmd->args;
 	struct store_range *uids;
 
+	if (args->modifiers.vanished && !(c->enabled & IMAP_ON_QRESYNC))
+		return err_set(err, ERR_INPUT, "VANISHED needs ENABLE QRESYNC first");
 	f->simple = args->atts.simple;
 	if (cmd->uid)
 		f->simple |= ATT_UID;

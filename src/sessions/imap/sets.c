@@ -143,10 +143,13 @@ str ranges_print(struct arena *a, const struct store_range *r, size_t count)
 	AUTO_BUF b = BUF_INIT(PRINTED_MAX);
 
 	for (size_t i = 0; i < count; i++) {
-		if (i)
+		uint32_t first = r[i].first;
+		while (i + 1 < count && r[i + 1].first == r[i].last + 1)
+			i++;
+		if (b.len)
 			buf_addc(&b, ',');
-		buf_addu(&b, r[i].first);
-		if (r[i].last != r[i].first) {
+		buf_addu(&b, first);
+		if (r[i].last != first) {
 			buf_addc(&b, ':');
 			buf_addu(&b, r[i].last);
 		}
