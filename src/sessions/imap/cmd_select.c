@@ -7,9 +7,6 @@ struct select {
 	str mailbox;
 	bool condstore;
 	struct qresync qresync;
-	/* The claim of \Recent: */
-	uint64_t id;
-	uint32_t first_recent;
 };
 
 static int take_parameter(struct imap_lexer *in, struct select *s, struct err *err)
@@ -45,33 +42,6 @@ static int select_parse(struct imap_cmd *cmd, struct imap_lexer *in, struct err 
 			return -1;
 	}
 	return imap_take_end(in, err);
-}
-
-static int claim_job(struct store_txn *t, void *arg, struct err *err)
-{
-	struct select *s = arg;
-
-	return txn_claim_recent(t, s->id, &s->first_recent, err);
-}
-
-/* \Recent exists for clients of RFC 3501 only, so that a mailbox read by others costs no commit. */
-static int claim_recent(struct imap_conn *c, struct select *s, struct err *err)
-{
-	const struct store_view *v = c->selected->known;
-
-	if (c->enabled & IMAP_ON_REV2 || v->recent_uid + 1 >= v->uidnext)
-		return 0;
-	c->selected->first_recent = v->recent_uid + 1;
-	c->selected->claimed = v->uidnext - 1;
-	if (c->selected->read_only)
-		return 0;
-	s->id = c->selected->mailbox;
-	if (store_write(c->store, claim_job, s, err) < 0)
-		return -1;
-	/* Whoever claimed in between has them now. */
-	if (s->first_recent > c->selected->first_recent)
-		c->selected->first_recent = s->first_recent;
-	return 0;
 }
 
 static uint32_t first_unseen(const struct store_view *v)
@@ -127,7 +97,8 @@ static int open_mailbox(struct imap_cmd *cmd, struct imap_conn *c, bool read_onl
 	}
 	if (imap_select(c, mailbox.id, mailbox.name, read_only, err) < 0)
 		return -1;
-	return claim_recent(c, s, err);
+	imap_recent_claim(c, c->selected->known);
+	return 0;
 }
 
 static int run(struct imap_cmd *cmd, struct imap_conn *c, bool read_only, struct err *err)

@@ -3,6 +3,7 @@
 #include "formats/charset.h"
 #include "formats/date.h"
 #include "formats/part_text.h"
+#include "sessions/imap/sync.h"
 
 enum { DAY_S = 86400 };
 
@@ -39,10 +40,8 @@ bool search_match_entry(
 		return e->flags & key->which;
 	case SEARCH_KEYWORD:
 		return e->keywords & key->number;
-	case SEARCH_RECENT: {
-		uint32_t first = s->conn->selected->first_recent;
-		return first && e->uid >= first;
-	}
+	case SEARCH_RECENT:
+		return imap_is_recent(s->conn->selected, e->uid);
 	case SEARCH_LARGER:
 		return e->size > key->number;
 	case SEARCH_SMALLER:

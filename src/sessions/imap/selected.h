@@ -18,10 +18,12 @@ struct imap_selected {
 	uint64_t mailbox;
 	str name;
 	bool read_only;
-	struct store_view *known;  /* what sequence numbers mean */
-	struct store_view *told;   /* the flags the client was told: known, or newer */
-	uint32_t first_recent;     /* UIDs from here on are \Recent for this session; 0: none */
-	uint32_t claimed;          /* up to this UID \Recent was claimed for this session */
+	struct store_view *known; /* what sequence numbers mean */
+	struct store_view *told;  /* the flags the client was told: known, or newer */
+	/* \Recent for this session: UIDs, ascending. */
+	struct store_range *recent;
+	size_t recent_count, recent_cap;
+	uint32_t recent_up_to;     /* nothing up to this UID will become recent any more */
 	struct store_range *saved; /* SEARCHRES: UIDs, ascending; in saved_arena */
 	size_t saved_count;
 	struct arena *saved_arena;

@@ -1,63 +1,6 @@
 #include "sessions/imap/sync.h"
 
-#include <stdlib.h>
-
 #include "sessions/imap/print.h"
-
-/* ---- \Recent, for clients of RFC 3501 ---------------------------------------------------------
- */
-
-struct claim {
-	uint64_t mailbox;
-};
-
-static int claim_job(struct store_txn *t, void *arg, struct err *err)
-{
-	struct claim *claim = arg;
-	uint32_t first;
-
-	return txn_claim_recent(t, claim->mailbox, &first, err);
-}
-
-static void claim_done(void *arg, int result, const struct err *err)
-{
-	(void)result;
-	(void)err;
-	free(arg);
-}
-
-/* RFC 3501 §2.3.2: when it cannot be said which session was told first, the message is recent for
- * it; so nobody waits for this commit. */
-static void claim_recent(struct imap_conn *c)
-{
-	struct claim *claim = malloc(sizeof(*claim));
-
-	if (!claim)
-		abort();
-	claim->mailbox = c->selected->mailbox;
-	store_submit(c->store, claim_job, claim_done, claim);
-}
-
-uint32_t imap_recent_count(const struct imap_selected *sel, const struct store_view *v)
-{
-	if (!sel->first_recent)
-		return 0;
-	return v->count + 1 - store_view_seek(v, sel->first_recent);
-}
-
-static void take_new_as_recent(struct imap_conn *c, const struct store_view *to)
-{
-	struct imap_selected *sel = c->selected;
-	uint32_t from = (to->recent_uid > sel->claimed ? to->recent_uid : sel->claimed) + 1;
-
-	if (c->enabled & IMAP_ON_REV2 || from >= to->uidnext)
-		return;
-	if (!sel->first_recent)
-		sel->first_recent = from;
-	sel->claimed = to->uidnext - 1;
-	if (!sel->read_only)
-		claim_recent(c);
-}
 
 /* ---- what renumbers ---------------------------------------------------------------------------
  */
@@ -150,13 +93,9 @@ static void tell_gone(
 static void tell_counts(
     struct imap_conn *c, const struct store_view *from, const struct store_view *to)
 {
-	bool has_new =
-	    to->uidnext > from->uidnext &&
-	    (from->count ? store_view_seek(to, from->uidnext) <= to->count : to->count > 0);
-
-	if (!has_new)
+	if (to->uidnext == from->uidnext || view_last_uid(to) < from->uidnext)
 		return;
-	take_new_as_recent(c, to);
+	imap_recent_claim(c, to);
 	imap_writef(c, "* %u EXISTS\r\n", to->count);
 	if (!(c->enabled & IMAP_ON_REV2))
 		imap_writef(c, "* %u RECENT\r\n", imap_recent_count(c->selected, to));
@@ -387,6 +326,7 @@ static uint64_t keyword_bits(const struct store_view *v, const struct imap_own *
 	return bits;
 }
 
+/* From here on nothing can fail: what has been told must become what is known. */
 static void tell_numbers(struct imap_sync *s, bool allow_expunge)
 {
 	struct imap_conn *c = s->conn;

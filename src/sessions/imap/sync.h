@@ -12,6 +12,7 @@
 
 #include "sessions/imap/cursor.h"
 #include "sessions/imap/selected.h"
+#include "sessions/imap/sets.h"
 
 enum imap_own_say {
 	OWN_SAY,    /* STORE: each message is reported, changed or not */
@@ -58,11 +59,14 @@ void imap_enable_condstore(struct imap_conn *c);
 /* "* FLAGS (...)" and PERMANENTFLAGS. */
 void imap_write_flag_lists(struct imap_conn *c, const struct store_view *v, bool read_only);
 
-/* How many messages of the view are \Recent for this session. */
+/* ---- \Recent, for clients of RFC 3501 ---- */
+
+/* Claims what is new in v for this session, when it may; a commit when there is something. */
+void imap_recent_claim(struct imap_conn *c, const struct store_view *v);
 uint32_t imap_recent_count(const struct imap_selected *sel, const struct store_view *v);
 static inline bool imap_is_recent(const struct imap_selected *sel, uint32_t uid)
 {
-	return sel->first_recent && uid >= sel->first_recent;
+	return sel->recent_count && ranges_have(sel->recent, sel->recent_count, uid);
 }
 
 #endif
