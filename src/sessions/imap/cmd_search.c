@@ -239,6 +239,8 @@ static int search_run(struct imap_cmd *cmd, struct imap_conn *c, struct err *err
 	const struct imap_search *search = cmd->args;
 	struct found found = { 0 };
 
+	/* RFC 7162 §3.2.10.2: numbers in UID SEARCH must not shift under the client's feet. */
+	cmd->keeps_numbers = search->has_numbers;
 	if (find(cmd, c, &found, err) < 0) {
 		/* RFC 5182 §2.1: a NO empties what was saved, a BAD does not. */
 		if (search->returns & RETURN_SAVE && err->kind != ERR_INPUT)

@@ -113,7 +113,8 @@ static void reply_ok(struct imap_session *s)
 static void sync_after(struct imap_session *s, struct err *err)
 {
 	const struct imap_command *command = s->cmd.command;
-	bool allow_expunge = !(command->flags & IMAP_NO_EXPUNGE) || s->cmd.uid;
+	bool allow_expunge =
+	    !(command->flags & IMAP_NO_EXPUNGE) || (s->cmd.uid && !s->cmd.keeps_numbers);
 
 	if (!s->conn.selected || command->flags & IMAP_NO_SYNC)
 		return;

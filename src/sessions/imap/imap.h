@@ -57,10 +57,11 @@ struct imap_cmd {
 	struct arena *arena;
 	str tag;
 	bool uid;
-	void *args;     /* what parse made, in arena */
-	void *progress; /* what run keeps between MOREs, in arena */
-	str code;       /* response code for the tagged reply, without brackets */
-	str text;       /* text of the tagged OK; empty: a standard one */
+	bool keeps_numbers; /* no EXPUNGE after it, although it is a UID command */
+	void *args;         /* what parse made, in arena */
+	void *progress;     /* what run keeps between MOREs, in arena */
+	str code;           /* response code for the tagged reply, without brackets */
+	str text;           /* text of the tagged OK; empty: a standard one */
 	struct imap_conn *conn;
 };
 
