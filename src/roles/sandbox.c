@@ -261,22 +261,32 @@ static int allow_all(scmp_filter_ctx ctx, const int *calls, size_t count)
 	return 0;
 }
 
-/* Memory that is both made and run: never. A process may send signals to itself only (abort). ioctl serves
- * FIONBIO, for libuv. */
+enum { IOCTL_FIONBIO = 0x5421, IOCTL_TCGETS = 0x5401 };
+
+static int allow_ioctl(scmp_filter_ctx ctx, scmp_datum_t request)
+{
+	return seccomp_rule_add(
+	    ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, request));
+}
+
+/* Memory that is both made and run: never. */
+static int allow_unless_exec(scmp_filter_ctx ctx, int call)
+{
+	return seccomp_rule_add(
+	    ctx, SCMP_ACT_ALLOW, call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, (scmp_datum_t)PROT_EXEC, 0));
+}
+
+/* A process may send signals to itself only (abort). FIONBIO is libuv's; TCGETS is how the reader of the
+ * configuration asks at a reload whether it talks to a terminal. */
 static int allow_with_conditions(scmp_filter_ctx ctx)
 {
-	const uint64_t exec = PROT_EXEC;
-
-	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-	           SCMP_A2(SCMP_CMP_MASKED_EQ, exec, 0)) < 0 ||
-	               seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-	                   SCMP_A2(SCMP_CMP_MASKED_EQ, exec, 0)) < 0 ||
-	               seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-	                   SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())) < 0 ||
-	               seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-	                   SCMP_A1(SCMP_CMP_EQ, 0x5421)) < 0
-	           ? -1
-	           : 0;
+	if (allow_unless_exec(ctx, SCMP_SYS(mmap)) < 0 ||
+	    allow_unless_exec(ctx, SCMP_SYS(mprotect)) < 0)
+		return -1;
+	if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+	        SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())) < 0)
+		return -1;
+	return allow_ioctl(ctx, IOCTL_FIONBIO) < 0 || allow_ioctl(ctx, IOCTL_TCGETS) < 0 ? -1 : 0;
 }
 
 static int fill_filter(scmp_filter_ctx ctx, unsigned grants)

@@ -25,7 +25,7 @@ def test_mistakes_have_words_and_statuses(fresh):
         (["account", "add", "ana@example.org"], "long-enough\n", 1, "already"),
         (["account", "add", "x@nowhere.example"], "long-enough\n", 1, "add it first"),
         (["account", "add", "x@example.org"], "short\n", 2, "eight characters"),
-        (["account", "remove", "nobody@example.org"], None, 1, "no account"),
+        (["account", "remove", "nobody@example.org"], None, 1, "account"),
         (["domain", "remove", "example.org"], None, 1, "still has accounts"),
         (["story", "nobody@nowhere.example"], None, 1, "nothing is known"),
         (["queue", "show", "x"], None, 2, "no queue number"),

@@ -166,15 +166,17 @@ def test_imap_round(server, how):
     assert c.search(None, "FLAGGED")[1] == [b"1 2"]
     assert c.search(None, "KEYWORD", "$Work")[1] == [b"1 2"]
     assert c.search(None, "SUBJECT", f"{token}-3")[1] == [b"4"]
-    assert c.uid("COPY", "1:2", "Archive")[0] == "OK"
-    assert c.uid("MOVE", "3", "Archive")[0] == "OK"
+    target = folder + "-kept"
+    assert c.create(target)[0] == "OK"
+    assert c.uid("COPY", "1:2", target)[0] == "OK"
+    assert c.uid("MOVE", "3", target)[0] == "OK"
     assert c.store("1", "+FLAGS", r"(\Deleted)")[0] == "OK"
     assert c.expunge()[1][-1] == b"1"
-    assert c.select("Archive")[1] == [b"3"]
+    assert c.select(target)[1] == [b"3"]
     typ, data = c.fetch("1", "(ENVELOPE BODYSTRUCTURE FLAGS INTERNALDATE RFC822.SIZE)")
     assert typ == "OK" and f"{token}-0".encode() in data[0]
     c.select(folder)
-    assert c.search(None, "ALL")[1] == [b"1 2"]
+    assert c.search(None, "ALL")[1] == [b"1 2 3"]
     c.close()
     assert c.delete(folder)[0] == "OK"
     c.logout()

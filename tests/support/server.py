@@ -69,7 +69,7 @@ class Server:
 
     def run(self, *args, stdin=None, check=True, env=None):
         done = subprocess.run([self.buzon, "-c", self.conf, *args], input=stdin, text=True, capture_output=True,
-                              env=dict(os.environ, LC_ALL="C.UTF-8", **(env or {})), timeout=120)
+                              env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}, timeout=120)
         if check and done.returncode:
             raise AssertionError(f"buzon {' '.join(args)}: {done.returncode}: {done.stderr}")
         return done
