@@ -8,8 +8,7 @@ int entries_need_message(struct store_txn *t, uint64_t message, struct err *err)
 
 	if (message >= t->first_new_message)
 		return 0;
-	int found =
-	    txn_look_up(t, DB_MESSAGE_PLACE, DB_ARGS(DB_INT(message)), &ignored, err);
+	int found = txn_look_up(t, DB_MESSAGE_PLACE, DB_ARGS(DB_INT(message)), &ignored, err);
 	return found == 0 ? err_set(err, ERR_DENIED, "the message is gone") : found < 0 ? -1 : 0;
 }
 

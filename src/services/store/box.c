@@ -139,8 +139,8 @@ static void put_in_front(struct page_list **list, const struct page_list *head)
 }
 
 /* The committed pages in front of the tail, from the view when there is one. */
-static int load_head_pages(struct store_txn *t, struct box *b, struct page_list **out,
-    struct err *err)
+static int load_head_pages(
+    struct store_txn *t, struct box *b, struct page_list **out, struct err *err)
 {
 	uint32_t before = b->now.list->pages[0]->start;
 	struct page_list *all = view_cache_pages(t->store, b->id, b->committed.head.modseq);
@@ -150,7 +150,8 @@ static int load_head_pages(struct store_txn *t, struct box *b, struct page_list 
 		for (size_t i = 0; i < all->count && all->pages[i]->start < before; i++)
 			page_list_push(head, page_ref(all->pages[i]));
 		page_list_unref(all);
-	} else if (load_rows(t->db, DB_PAGE_LIST, b->id << 32, b->id << 32 | before, head, err) < 0) {
+	} else if (load_rows(t->db, DB_PAGE_LIST, b->id << 32, b->id << 32 | before, head, err) <
+	           0) {
 		page_list_unref(head);
 		return -1;
 	}
@@ -167,8 +168,8 @@ static int load_all(struct store_txn *t, struct box *b, struct err *err)
 	if (load_tail(t, b, err) < 0)
 		return -1;
 	if (b->now.list->count == 0)
-		return err_set(err, ERR_SYSTEM, "mailbox %llu has lost its pages",
-		    (unsigned long long)b->id);
+		return err_set(
+		    err, ERR_SYSTEM, "mailbox %llu has lost its pages", (unsigned long long)b->id);
 	if (load_head_pages(t, b, &head, err) < 0)
 		return -1;
 	put_in_front(&b->now.list, head);
@@ -339,10 +340,10 @@ int box_remove(struct store_txn *t, uint64_t mailbox, struct err *err)
 			txn_ref(t, p->entries[k].message, -1);
 	}
 	if (purse_charge(t, b->account, -(int64_t)b->now.head.size_bytes,
-		-(int64_t)b->now.head.count, false, err) < 0)
+	        -(int64_t)b->now.head.count, false, err) < 0)
 		return -1;
 	if (txn_run(t, DB_PAGE_CLEAR, DB_ARGS(DB_INT(mailbox << 32), DB_INT((mailbox + 1) << 32)),
-		err) < 0 ||
+	        err) < 0 ||
 	    txn_run(t, DB_VANISHED_CLEAR, DB_ARGS(DB_INT(mailbox)), err) < 0 ||
 	    txn_run(t, DB_MAILBOX_REMOVE, DB_ARGS(DB_INT(mailbox)), err) < 0)
 		return -1;
@@ -371,9 +372,9 @@ static int put_head(struct store_txn *t, const struct box *b, struct err *err)
 	keywords_encode(b->now.keywords, &t->scratch);
 	return db_run(t->db, DB_MAILBOX_HEAD_PUT,
 	    DB_ARGS(DB_INT(b->id), DB_INT(h->uidnext), DB_INT(h->count), DB_INT(h->unseen),
-		DB_INT(h->deleted), DB_INT(h->recent), DB_INT(h->recent_uid), DB_INT(h->size_bytes),
-		DB_INT(h->deleted_bytes), DB_INT(h->modseq), DB_INT(h->vanished_floor),
-		DB_INT(h->vanished_rows), DB_BLOB(buf_str(&t->scratch))),
+	        DB_INT(h->deleted), DB_INT(h->recent), DB_INT(h->recent_uid), DB_INT(h->size_bytes),
+	        DB_INT(h->deleted_bytes), DB_INT(h->modseq), DB_INT(h->vanished_floor),
+	        DB_INT(h->vanished_rows), DB_BLOB(buf_str(&t->scratch))),
 	    err);
 }
 
@@ -386,8 +387,8 @@ static int put_pages(struct store_txn *t, const struct box *b, struct err *err)
 		buf_reset(&t->scratch);
 		page_encode(p, &t->scratch);
 		if (db_run(t->db, DB_PAGE_PUT,
-			DB_ARGS(DB_INT(b->id << 32 | p->start), DB_BLOB(buf_str(&t->scratch))),
-			err) < 0)
+		        DB_ARGS(DB_INT(b->id << 32 | p->start), DB_BLOB(buf_str(&t->scratch))),
+		        err) < 0)
 			return -1;
 		p->dirty = false;
 	}
@@ -402,9 +403,9 @@ static int remove_pages(struct store_txn *t, const struct box *b, struct err *er
 
 	for (size_t i = 0; i < old->count; i++) {
 		uint32_t start = old->pages[i]->start;
-		while (k < new->count && new->pages[k]->start < start)
+		while (k < new->count &&new->pages[k]->start < start)
 			k++;
-		if (k < new->count && new->pages[k]->start == start)
+		if (k < new->count &&new->pages[k]->start == start)
 			continue;
 		if (db_run(t->db, DB_PAGE_REMOVE, DB_ARGS(DB_INT(b->id << 32 | start)), err) < 0)
 			return -1;
@@ -450,12 +451,14 @@ static void complete_from_view(struct store *s, struct box *b)
 	b->partial = false;
 }
 
-/* The list of a box that only receives is cut to its last page, which is all it needs. */
+/* Nobody looks: the last page is all that a box needs to receive. A view that is made later is read
+ * from the database, and its pages are then the ones that everybody shares. */
 static void keep_tail(struct box *b)
 {
 	struct page_list *list = b->now.list;
 
-	if (!b->partial || list->count < 2)
+	b->partial = b->now.head.count > 0;
+	if (list->count < 2)
 		return;
 	struct page_list *tail = page_list_new(2);
 	page_list_push(tail, page_ref(list->pages[list->count - 1]));
@@ -476,11 +479,13 @@ void boxes_committed(struct store_txn *t)
 			forget(s, b);
 			continue;
 		}
-		if (b->partial && view_is_wanted(s, b->id))
+		bool is_wanted = view_is_wanted(s, b->id);
+		if (b->partial && is_wanted)
 			complete_from_view(s, b);
 		if (!b->partial && !b->now.list->first_seq)
 			page_list_number(b->now.list);
-		keep_tail(b);
+		if (b->partial || !is_wanted)
+			keep_tail(b);
 		state_drop(&b->saved);
 		state_set(&b->committed, &b->now);
 		view_publish(s, b);

@@ -118,9 +118,7 @@ static int settle(struct transfer *x, struct err *err)
 static int open_both(struct store_txn *t, uint64_t from, uint64_t to, struct arena *a,
     struct transfer *x, struct err *err)
 {
-	*x = (struct transfer){
-		.txn = t, .from_uids = { .arena = a }, .to_uids = { .arena = a }
-	};
+	*x = (struct transfer){ .txn = t, .from_uids = { .arena = a }, .to_uids = { .arena = a } };
 	if (box_get(t, from, BOX_ALL, &x->from, err) < 0)
 		return -1;
 	return box_get(t, to, BOX_TAIL, &x->to, err);
@@ -147,8 +145,8 @@ int txn_copy(struct store_txn *t, uint64_t from, uint64_t to, const struct store
 }
 
 /* RFC 6851 §3.3: moving to the same mailbox is a copy and an expunge, with new UIDs. */
-static int move_within(struct transfer *x, const struct store_range *uids, size_t uid_count,
-    struct err *err)
+static int move_within(
+    struct transfer *x, const struct store_range *uids, size_t uid_count, struct err *err)
 {
 	uint32_t gone;
 
@@ -157,9 +155,8 @@ static int move_within(struct transfer *x, const struct store_range *uids, size_
 	if (x->count == 0)
 		return 0;
 	return entries_remove(x->txn, x->from,
-	    &(struct removal){ .uids = x->from_uids.items,
-	        .uid_count = x->from_uids.count,
-	        .any = true },
+	    &(struct removal){
+	        .uids = x->from_uids.items, .uid_count = x->from_uids.count, .any = true },
 	    &gone, err);
 }
 
@@ -175,14 +172,13 @@ int txn_move(struct store_txn *t, uint64_t from, uint64_t to, const struct store
 	if (from == to) {
 		if (move_within(&x, uids, uid_count, err) < 0)
 			return -1;
-	} else if (uid_count > 0 &&
-	           entries_remove(t, x.from,
-		       &(struct removal){ .uids = uids,
-			   .uid_count = uid_count,
-			   .any = true,
-			   .each = take_over,
-			   .arg = &x },
-		       &gone, err) < 0) {
+	} else if (uid_count > 0 && entries_remove(t, x.from,
+	                                &(struct removal){ .uids = uids,
+	                                    .uid_count = uid_count,
+	                                    .any = true,
+	                                    .each = take_over,
+	                                    .arg = &x },
+	                                &gone, err) < 0) {
 		return -1;
 	}
 	if (settle(&x, err) < 0)

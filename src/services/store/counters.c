@@ -71,7 +71,7 @@ static int need_story_key(struct store *s, struct err *err)
 	random_bytes(s->story_key, STORY_KEY_BYTES);
 	return db_run(s->db, DB_META_PUT,
 	    DB_ARGS(DB_TEXT(STR("story_key")), DB_INT(0),
-		DB_BLOB(str_new(s->story_key, STORY_KEY_BYTES))),
+	        DB_BLOB(str_new(s->story_key, STORY_KEY_BYTES))),
 	    err);
 }
 
@@ -126,8 +126,7 @@ uint32_t counters_uidvalidity(struct store_txn *t)
 
 static int put(struct store_txn *t, str name, uint64_t n, struct err *err)
 {
-	return db_run(
-	    t->db, DB_META_PUT, DB_ARGS(DB_TEXT(name), DB_INT(n), DB_BLOB(STR(""))), err);
+	return db_run(t->db, DB_META_PUT, DB_ARGS(DB_TEXT(name), DB_INT(n), DB_BLOB(STR(""))), err);
 }
 
 int counters_flush(struct store_txn *t, struct err *err)

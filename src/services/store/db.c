@@ -2,8 +2,8 @@
 
 #include "services/store/sql/schema.h"
 
-int db_number(struct db *db, enum db_statement id, const struct db_args *args, int64_t *out,
-    struct err *err)
+int db_number(
+    struct db *db, enum db_statement id, const struct db_args *args, int64_t *out, struct err *err)
 {
 	AUTO_ROWS rows = { .db = db };
 

@@ -35,7 +35,8 @@ struct db_value {
 	&(const struct db_args) \
 	{ \
 		.values = (const struct db_value[]){ __VA_ARGS__ }, \
-		.count = sizeof((const struct db_value[]){ __VA_ARGS__ }) / sizeof(struct db_value) \
+		.count = \
+		    sizeof((const struct db_value[]){ __VA_ARGS__ }) / sizeof(struct db_value) \
 	}
 #define DB_NO_ARGS (&(const struct db_args){ .count = 0 })
 
@@ -68,7 +69,8 @@ struct db_copy_progress {
 
 struct db_engine {
 	void (*close)(struct db *db);
-	int (*run)(struct db *db, enum db_statement id, const struct db_args *args, struct err *err);
+	int (*run)(
+	    struct db *db, enum db_statement id, const struct db_args *args, struct err *err);
 	int (*query)(struct db *db, enum db_statement id, const struct db_args *args,
 	    struct db_rows *out, struct err *err);
 	int (*next)(struct db_rows *rows, struct err *err);
@@ -151,8 +153,8 @@ static inline str db_bytes(const struct db_rows *rows, int column)
 }
 
 /* Queries one number: 1 and *out, 0 when there is no row, -1. */
-int db_number(struct db *db, enum db_statement id, const struct db_args *args, int64_t *out,
-    struct err *err);
+int db_number(
+    struct db *db, enum db_statement id, const struct db_args *args, int64_t *out, struct err *err);
 
 /* Brings the tables up to date (may_change), or refuses a store that is newer than this program or,
  * without may_change, older. */

@@ -39,7 +39,7 @@ struct sqlite_db {
 
 static struct sqlite_db *of(const struct db *db)
 {
-	return __extension__(struct sqlite_db *)(uintptr_t)db;
+	return __extension__(struct sqlite_db *)(uintptr_t) db;
 }
 
 static enum err_kind kind_of(int rc)
@@ -72,9 +72,8 @@ static int prepare(
 	const struct statement *s = &statements[id];
 
 	if (!p->stmt) {
-		if (sqlite3_prepare_v3(
-			db->handle, s->text[0], -1, SQLITE_PREPARE_PERSISTENT, &p->stmt, NULL) !=
-		    SQLITE_OK)
+		if (sqlite3_prepare_v3(db->handle, s->text[0], -1, SQLITE_PREPARE_PERSISTENT,
+		        &p->stmt, NULL) != SQLITE_OK)
 			return fail(db, s->name, err);
 		/* SQLite numbers parameters by first appearance, whatever their name says. */
 		for (int i = 1; i <= sqlite3_bind_parameter_count(p->stmt); i++) {
@@ -283,8 +282,8 @@ static uint64_t sqlite_log_bytes(const struct db *base)
 static int sqlite_checkpoint(struct db *base, enum db_checkpoint how, struct err *err)
 {
 	struct sqlite_db *db = of(base);
-	int mode = how == DB_CHECKPOINT_RESET ? SQLITE_CHECKPOINT_RESTART
-	                                      : SQLITE_CHECKPOINT_PASSIVE;
+	int mode =
+	    how == DB_CHECKPOINT_RESET ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
 	int in_log, done;
 
 	int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, &in_log, &done);
@@ -302,8 +301,8 @@ static int sqlite_checkpoint(struct db *base, enum db_checkpoint how, struct err
 /* ---- copy and check ---- */
 
 /* The reading transaction makes all steps see one moment, so that the copy never starts over. */
-static int copy_steps(struct sqlite_db *db, sqlite3_backup *backup,
-    const struct db_copy_progress *p, struct err *err)
+static int copy_steps(
+    struct sqlite_db *db, sqlite3_backup *backup, const struct db_copy_progress *p, struct err *err)
 {
 	int rc, tries = 0;
 
@@ -331,8 +330,8 @@ static int sqlite_copy(
 	int result = -1;
 
 	if (sqlite3_open_v2(path, &to,
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-		io_vfs_name()) != SQLITE_OK) {
+	        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+	        io_vfs_name()) != SQLITE_OK) {
 		err_set(err, ERR_SYSTEM, "cannot create '%s': %s", path, sqlite3_errmsg(to));
 		sqlite3_close(to);
 		return -1;
@@ -356,7 +355,7 @@ static int sqlite_verify(struct db *base, bool deep, void (*problem)(void *arg, 
 	int rc;
 
 	if (sqlite3_prepare_v2(db->handle, deep ? "PRAGMA integrity_check" : "PRAGMA quick_check",
-		-1, &stmt, NULL) != SQLITE_OK)
+	        -1, &stmt, NULL) != SQLITE_OK)
 		return fail(db, "check", err);
 	*out_problems = 0;
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -420,8 +419,8 @@ static int need_wal(struct sqlite_db *db, struct err *err)
 	sqlite3_finalize(stmt);
 	return is_wal ? 0
 	              : err_set(err, ERR_SYSTEM,
-			    "database: no write-ahead log on this file system: %s",
-			    sqlite3_errmsg(db->handle));
+	                    "database: no write-ahead log on this file system: %s",
+	                    sqlite3_errmsg(db->handle));
 }
 
 /* reliability: the file is not trusted further than it must be, nothing but the writer checkpoints,
@@ -440,10 +439,10 @@ static int configure(struct sqlite_db *db, bool write, struct err *err)
 	snprintf(cache, sizeof(cache), "PRAGMA cache_size = -%d",
 	    write ? (int)WRITER_CACHE_KIB : (int)READER_CACHE_KIB);
 	if (sqlite_script(&db->db,
-		"PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;"
-		"PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0;"
-		"PRAGMA secure_delete = FAST",
-		err) < 0 ||
+	        "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;"
+	        "PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0;"
+	        "PRAGMA secure_delete = FAST",
+	        err) < 0 ||
 	    sqlite_script(&db->db, cache, err) < 0)
 		return -1;
 	if (!write) {

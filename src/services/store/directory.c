@@ -44,9 +44,8 @@ struct listing {
 	fill_fn *fill;
 };
 
-static int list_rows(
-    struct db *db, const struct listing *l, struct arena *a, void *out_array, size_t *out_count,
-    struct err *err)
+static int list_rows(struct db *db, const struct listing *l, struct arena *a, void *out_array,
+    size_t *out_count, struct err *err)
 {
 	AUTO_ROWS rows = { .db = db };
 	void *items = NULL;
@@ -76,8 +75,8 @@ static int list_all(struct store *s, const struct listing *l, struct arena *a, v
 	return result;
 }
 
-int store_domain_list(struct store *s, struct arena *a, struct store_domain **out,
-    size_t *out_count, struct err *err)
+int store_domain_list(
+    struct store *s, struct arena *a, struct store_domain **out, size_t *out_count, struct err *err)
 {
 	static const struct listing l = { DB_DOMAIN_LIST, sizeof(**out), fill_domain };
 
@@ -110,7 +109,9 @@ static int account_row(struct db *db, enum db_statement id, const struct db_args
 	int found = db_next(&rows, err);
 	if (found == 1)
 		fill_account(&rows, a, out);
-	return found == 0 ? err_set(err, ERR_DENIED, "there is no such account") : found < 0 ? -1 : 0;
+	return found == 0  ? err_set(err, ERR_DENIED, "there is no such account")
+	       : found < 0 ? -1
+	                   : 0;
 }
 
 static int account_get(struct store *s, enum db_statement id, const struct db_args *args,
@@ -150,8 +151,8 @@ static int domain_id(struct store_txn *t, str name, uint64_t *out, struct err *e
 	int found = txn_look_up(t, DB_DOMAIN_FIND, DB_ARGS(DB_TEXT(name)), &id, err);
 
 	if (found == 0)
-		return err_set(err, ERR_DENIED, "domain '" STR_FMT "' is not served here: add it first",
-		    STR_ARG(name));
+		return err_set(err, ERR_DENIED,
+		    "domain '" STR_FMT "' is not served here: add it first", STR_ARG(name));
 	if (found < 0)
 		return -1;
 	*out = (uint64_t)id;
@@ -165,8 +166,7 @@ static int address_domain(struct store_txn *t, str address, uint64_t *out, struc
 
 	if (at == STR_NPOS || at == 0 || at + 1 == address.len || address.len > STORE_NAME_MAX ||
 	    !str_is_utf8(address))
-		return err_set(
-		    err, ERR_INPUT, "'" STR_FMT "' is not an address", STR_ARG(address));
+		return err_set(err, ERR_INPUT, "'" STR_FMT "' is not an address", STR_ARG(address));
 	return domain_id(t, str_skip(address, at + 1), out, err);
 }
 
@@ -210,8 +210,8 @@ int txn_domain_remove(struct store_txn *t, str name, struct err *err)
 	if (found != 0)
 		return found < 0 ? -1
 		                 : err_set(err, ERR_DENIED,
-				       "domain '" STR_FMT "' still has accounts or aliases",
-				       STR_ARG(name));
+		                       "domain '" STR_FMT "' still has accounts or aliases",
+		                       STR_ARG(name));
 	t->directory_changed = true;
 	return txn_run(t, DB_DOMAIN_REMOVE, DB_ARGS(DB_INT(id)), err);
 }
@@ -232,8 +232,9 @@ static int must_be_free(struct store_txn *t, str address, struct err *err)
 {
 	int64_t ignored;
 	int account = txn_look_up(t, DB_ACCOUNT_FIND, DB_ARGS(DB_TEXT(address)), &ignored, err);
-	int alias =
-	    account ? account : txn_look_up(t, DB_ALIAS_FIND, DB_ARGS(DB_TEXT(address)), &ignored, err);
+	int alias = account
+	                ? account
+	                : txn_look_up(t, DB_ALIAS_FIND, DB_ARGS(DB_TEXT(address)), &ignored, err);
 
 	if (alias < 0)
 		return -1;
@@ -278,8 +279,8 @@ int txn_account_add(
 	if (address_domain(t, address, &domain, err) < 0 || must_be_free(t, address, err) < 0)
 		return -1;
 	if (txn_number(t, DB_ACCOUNT_ADD,
-		DB_ARGS(DB_INT(domain), DB_TEXT(address), DB_INT(quota_bytes), DB_INT(t->now)), &id,
-		err) != 1 ||
+	        DB_ARGS(DB_INT(domain), DB_TEXT(address), DB_INT(quota_bytes), DB_INT(t->now)), &id,
+	        err) != 1 ||
 	    add_folders(t, (uint64_t)id, err) < 0)
 		return -1;
 	t->directory_changed = true;
@@ -344,7 +345,7 @@ int txn_alias_remove(struct store_txn *t, str address, struct err *err)
 	if (found <= 0)
 		return found < 0 ? -1
 		                 : err_set(err, ERR_DENIED, "there is no alias '" STR_FMT "'",
-				       STR_ARG(address));
+		                       STR_ARG(address));
 	t->directory_changed = true;
 	return txn_run(t, DB_ALIAS_REMOVE, DB_ARGS(DB_TEXT(address)), err);
 }

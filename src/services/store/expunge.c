@@ -17,8 +17,7 @@ struct pass {
 
 static bool goes(struct pass *p, const struct store_entry *e)
 {
-	return range_walk_wants(&p->walk, e->uid) &&
-	       (p->what->any || e->flags & STORE_DELETED);
+	return range_walk_wants(&p->walk, e->uid) && (p->what->any || e->flags & STORE_DELETED);
 }
 
 static bool any_goes(struct pass *p, const struct store_page *page)
@@ -85,7 +84,8 @@ static void keep(struct pass *p, struct store_page *page, bool changed)
 
 	if (page->count == 0) {
 		page_unref(page);
-	} else if (last && (changed || p->last_changed) && last->count + page->count <= MERGED_MAX) {
+	} else if (last && (changed || p->last_changed) &&
+	           last->count + page->count <= MERGED_MAX) {
 		merge_into(p, last, page);
 		page_unref(page);
 	} else {
@@ -134,7 +134,8 @@ int vanished_decode(str in, struct range_list *out, struct err *err)
 			return err_set(err, ERR_SYSTEM, "a list of expunged UIDs makes no sense");
 		struct store_range *r =
 		    arena_push(out->arena, &out->items, &out->count, &out->cap, sizeof(*r));
-		*r = (struct store_range){ (uint32_t)(last + gap), (uint32_t)(last + gap + length) };
+		*r =
+		    (struct store_range){ (uint32_t)(last + gap), (uint32_t)(last + gap + length) };
 		last += gap + length;
 	}
 	return 0;
@@ -224,14 +225,14 @@ int txn_expunge(struct store_txn *t, uint64_t mailbox, const struct store_range 
 	if (box_get(t, mailbox, BOX_HEAD, &b, err) < 0)
 		return -1;
 	bool nothing = any ? b->now.head.count == 0 : b->now.head.deleted == 0;
-	if (!nothing && (box_get(t, mailbox, BOX_ALL, &b, err) < 0 ||
-			    entries_remove(t, b,
-				&(struct removal){ .uids = uids,
-				    .uid_count = uid_count,
-				    .any = any,
-				    .each = release,
-				    .arg = &r },
-				&count, err) < 0))
+	if (!nothing &&
+	    (box_get(t, mailbox, BOX_ALL, &b, err) < 0 || entries_remove(t, b,
+	                                                      &(struct removal){ .uids = uids,
+	                                                          .uid_count = uid_count,
+	                                                          .any = any,
+	                                                          .each = release,
+	                                                          .arg = &r },
+	                                                      &count, err) < 0))
 		return -1;
 	if (count > 0 && purse_charge(t, b->account, -r.bytes, -(int64_t)count, false, err) < 0)
 		return -1;

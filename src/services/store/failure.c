@@ -31,8 +31,8 @@ static int verify(struct store *s, struct err *err)
 	}
 	if (db_run(s->db, DB_BEGIN_WRITE, DB_NO_ARGS, err) < 0 ||
 	    db_run(s->db, DB_META_PUT,
-		DB_ARGS(DB_TEXT(STR("reopened_at")), DB_INT(time_wall_s()), DB_BLOB(STR(""))),
-		err) < 0 ||
+	        DB_ARGS(DB_TEXT(STR("reopened_at")), DB_INT(time_wall_s()), DB_BLOB(STR(""))),
+	        err) < 0 ||
 	    db_run(s->db, DB_COMMIT, DB_NO_ARGS, err) < 0)
 		return -1;
 	return recover_newest(s, err);

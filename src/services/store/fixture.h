@@ -122,7 +122,9 @@ static inline int fixture_deliver_job(struct store_txn *t, void *arg, struct err
 	struct fixture_delivery *d = arg;
 	struct store_piece piece = { .bytes = d->body, .fd = -1 };
 	struct store_body body = { .pieces = &piece, .piece_count = 1 };
-	struct store_message_new m = { .body = &body, .index = STR("index"), .sent_at = 1700000000 };
+	struct store_message_new m = {
+		.body = &body, .index = STR("index"), .sent_at = 1700000000
+	};
 
 	if (store_body_hash(&body, err) < 0 || txn_message_add(t, &m, &d->out_message, err) < 0)
 		return -1;
@@ -169,11 +171,11 @@ static inline int fixture_flag(
 {
 	struct store_range range = { first, last };
 	struct fixture_flags c = { .change = { .mailbox = mailbox,
-				       .uids = &range,
-				       .uid_count = 1,
-				       .op = STORE_FLAGS_ADD,
-				       .flags = flags,
-				       .unchanged_since = UINT64_MAX },
+		                       .uids = &range,
+		                       .uid_count = 1,
+		                       .op = STORE_FLAGS_ADD,
+		                       .flags = flags,
+		                       .unchanged_since = UINT64_MAX },
 		.arena = f->arena };
 
 	return store_write(f->store, fixture_flags_job, &c, &f->err);
@@ -216,8 +218,8 @@ static inline int fixture_expunge_job(struct store_txn *t, void *arg, struct err
 {
 	struct fixture_expunge *x = arg;
 
-	return txn_expunge(t, x->mailbox, x->range.first ? &x->range : NULL,
-	    x->range.first ? 1 : 0, x->any, &x->count, err);
+	return txn_expunge(t, x->mailbox, x->range.first ? &x->range : NULL, x->range.first ? 1 : 0,
+	    x->any, &x->count, err);
 }
 
 static inline int fixture_expunge(struct fixture *f, uint64_t mailbox, uint32_t first,
@@ -235,8 +237,8 @@ static inline uint64_t fixture_mailbox(struct fixture *f, const char *name)
 {
 	struct store_mailbox box;
 
-	fixture_must(f,
-	    store_mailbox_find(f->store, f->account, str_c(name), f->arena, &box, &f->err));
+	fixture_must(
+	    f, store_mailbox_find(f->store, f->account, str_c(name), f->arena, &box, &f->err));
 	return box.id;
 }
 

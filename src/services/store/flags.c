@@ -93,7 +93,7 @@ int txn_flags(struct store_txn *t, const struct store_flag_change *asked, struct
 
 	if (box_get(t, asked->mailbox, BOX_ALL, &b, err) < 0 ||
 	    box_keywords(t, b, asked->keywords, asked->keyword_count,
-		asked->op != STORE_FLAGS_REMOVE, &c.keywords, err) < 0)
+	        asked->op != STORE_FLAGS_REMOVE, &c.keywords, err) < 0)
 		return -1;
 	if (asked->uid_count > 0) {
 		size_t first = page_list_seek(b->now.list, asked->uids[0].first);

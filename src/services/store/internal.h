@@ -129,16 +129,15 @@ struct store_txn {
 };
 
 /* Runs a statement that changes something, inside the job's savepoint. */
-int txn_run(
-    struct store_txn *t, enum db_statement id, const struct db_args *args, struct err *err);
+int txn_run(struct store_txn *t, enum db_statement id, const struct db_args *args, struct err *err);
 /* The same for one that returns a number (RETURNING): 1, 0, -1. */
-int txn_number(struct store_txn *t, enum db_statement id, const struct db_args *args,
-    int64_t *out, struct err *err);
+int txn_number(struct store_txn *t, enum db_statement id, const struct db_args *args, int64_t *out,
+    struct err *err);
 /* Marks the group as lost when the engine failed; returns -1. */
 int txn_failed(struct store_txn *t, const struct err *err);
 /* A number from a statement that changes nothing: 1, 0, -1. */
-int txn_look_up(struct store_txn *t, enum db_statement id, const struct db_args *args,
-    int64_t *out, struct err *err);
+int txn_look_up(struct store_txn *t, enum db_statement id, const struct db_args *args, int64_t *out,
+    struct err *err);
 int txn_savepoint(struct store_txn *t, struct err *err);
 void txn_ref(struct store_txn *t, uint64_t message, int64_t delta);
 void txn_event(struct store_txn *t, uint64_t account, uint64_t mailbox);

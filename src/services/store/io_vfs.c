@@ -14,7 +14,7 @@ struct shim_file {
 	sqlite3_file base;
 	const char *path; /* SQLite keeps it as long as the file is open */
 	sqlite3_file *real;
-	_Alignas(16) char storage[];
+	_Alignas(8) char storage[]; /* SQLite aligns to 8 */
 };
 
 static struct shim_file *shim(sqlite3_file *f)
@@ -26,7 +26,7 @@ static struct shim_file *shim(sqlite3_file *f)
 static int refused(int verdict, int otherwise)
 {
 	return verdict == IO_SHORT || verdict == ENOSPC || verdict == EDQUOT ? SQLITE_FULL
-	                                                                      : otherwise;
+	                                                                     : otherwise;
 }
 
 static int finish(const struct io_call *call, int rc)
@@ -164,8 +164,7 @@ static sqlite3_vfs *real_vfs(sqlite3_vfs *vfs)
 	return vfs->pAppData;
 }
 
-static int shim_open(
-    sqlite3_vfs *vfs, const char *path, sqlite3_file *f, int flags, int *out_flags)
+static int shim_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *f, int flags, int *out_flags)
 {
 	struct io_call call = {
 		.op = IO_OPEN, .path = path ? path : "", .creates = flags & SQLITE_OPEN_CREATE

@@ -1,41 +1,65 @@
-/* The tree of an account's mailboxes. */
-#include "services/store/internal.h"
+/* The names of an account's mailboxes: list, make, rename, remove, subscribe. */
+#include "services/store/names.h"
+
+#define INBOX STR("INBOX")
 
 /* ---- names ---- */
 
-/* INBOX in any case is INBOX, also as the first component. RFC 9051 §5.1 */
-static str canonical(struct arena *a, str name)
+static bool is_control(char c)
 {
-	str head = str_sub(name, 0, 5);
-
-	if (!str_ieq(head, STR("INBOX")) || (name.len > 5 && name.ptr[5] != '/'))
-		return name;
-	return arena_strf(a, "INBOX" STR_FMT, STR_ARG(str_skip(name, 5)));
+	return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
-static int check_name(str name, struct err *err)
+static int check_parts(str name, struct err *err)
 {
-	size_t depth = 1;
+	unsigned depth = 0;
+	str rest = name, part;
 
-	if (name.len == 0 || name.len > STORE_NAME_MAX)
-		return err_set(err, ERR_LIMIT, "a mailbox name has 1 to %d bytes", STORE_NAME_MAX);
-	if (name.ptr[0] == '/' || name.ptr[name.len - 1] == '/' ||
-	    str_find(name, STR("//")) != STR_NPOS)
-		return err_set(err, ERR_INPUT, "a mailbox name has no empty part between its '/'");
-	for (size_t i = 0; i < name.len; i++) {
-		if ((unsigned char)name.ptr[i] < 0x20 || name.ptr[i] == 0x7f)
-			return err_set(err, ERR_INPUT, "a mailbox name has no control characters");
-		depth += name.ptr[i] == '/';
+	while (str_split(&rest, '/', &part)) {
+		if (part.len == 0)
+			return err_set(err, ERR_INPUT, "a mailbox name has no empty parts");
+		if (++depth > STORE_NAME_DEPTH_MAX)
+			return err_set(
+			    err, ERR_LIMIT, "mailboxes lie at most %d deep", STORE_NAME_DEPTH_MAX);
 	}
-	if (depth > STORE_NAME_DEPTH_MAX)
-		return err_set(
-		    err, ERR_LIMIT, "mailboxes lie at most %d deep", STORE_NAME_DEPTH_MAX);
+	return str_ends(name, STR("/")) ? err_set(err, ERR_INPUT, "a mailbox name ends with '/'")
+	                                : 0;
+}
+
+/* INBOX in any case is INBOX, also as the first part. RFC 9051 §5.1 */
+int mailbox_name_canonical(str name, struct mailbox_name *out, struct err *err)
+{
+	if (name.len == 0 || name.len > STORE_NAME_MAX)
+		return err_set(err, name.len ? ERR_LIMIT : ERR_INPUT,
+		    "a mailbox name has 1 to %d bytes", STORE_NAME_MAX);
+	if (!str_is_utf8(name))
+		return err_set(err, ERR_INPUT, "a mailbox name is UTF-8");
+	for (size_t i = 0; i < name.len; i++) {
+		if (is_control(name.ptr[i]))
+			return err_set(err, ERR_INPUT, "a mailbox name has no control characters");
+	}
+	if (check_parts(name, err) < 0)
+		return -1;
+	memcpy(out->bytes, name.ptr, name.len);
+	out->text = str_new(out->bytes, name.len);
+	if (str_istarts(name, INBOX) && (name.len == INBOX.len || name.ptr[INBOX.len] == '/'))
+		memcpy(out->bytes, INBOX.ptr, INBOX.len);
 	return 0;
 }
 
-static bool is_inbox(str name)
+/* Everything below a name lies between "name/" and "name0". */
+struct bounds {
+	char from[STORE_NAME_MAX + 1], to[STORE_NAME_MAX + 1];
+	size_t len;
+};
+
+static void bounds_of(str name, struct bounds *out)
 {
-	return str_eq(name, STR("INBOX"));
+	memcpy(out->from, name.ptr, name.len);
+	memcpy(out->to, name.ptr, name.len);
+	out->from[name.len] = '/';
+	out->to[name.len] = '/' + 1;
+	out->len = name.len + 1;
 }
 
 /* ---- reading ---- */
@@ -91,18 +115,22 @@ int store_mailbox_list(struct store *s, uint64_t account, struct arena *a,
 	return result;
 }
 
+static int no_such(str name, struct err *err)
+{
+	return err_set(
+	    err, ERR_DENIED, "there is no mailbox '" STR_FMT "'", STR_ARG(str_sub(name, 0, 100)));
+}
+
 static int read_one(struct db *db, uint64_t account, str name, struct arena *a,
     struct store_mailbox *out, struct err *err)
 {
 	AUTO_ROWS rows = { .db = db };
 
-	if (db_query(db, DB_MAILBOX_FIND, DB_ARGS(DB_INT(account), DB_TEXT(canonical(a, name))), &rows,
-		err) < 0)
+	if (db_query(db, DB_MAILBOX_FIND, DB_ARGS(DB_INT(account), DB_TEXT(name)), &rows, err) < 0)
 		return -1;
 	int found = db_next(&rows, err);
 	if (found == 0)
-		return err_set(err, ERR_DENIED, "there is no mailbox '" STR_FMT "'",
-		    STR_ARG(str_sub(name, 0, 100)));
+		return no_such(name, err);
 	if (found == 1)
 		*out = mailbox_of(&rows, a);
 	return found == 1 ? 0 : -1;
@@ -111,11 +139,12 @@ static int read_one(struct db *db, uint64_t account, str name, struct arena *a,
 int store_mailbox_find(struct store *s, uint64_t account, str name, struct arena *a,
     struct store_mailbox *out, struct err *err)
 {
+	struct mailbox_name canonical;
 	struct db *db;
 
-	if (reader_acquire(s, &db, err) < 0)
+	if (mailbox_name_canonical(name, &canonical, err) < 0 || reader_acquire(s, &db, err) < 0)
 		return -1;
-	int result = read_one(db, account, name, a, out, err);
+	int result = read_one(db, account, canonical.text, a, out, err);
 	reader_release(s, db);
 	return result;
 }
@@ -150,231 +179,312 @@ int store_subscription_list(struct store *s, uint64_t account, struct arena *a, 
 	return result;
 }
 
-/* ---- creating ---- */
+/* ---- writing: helpers ---- */
 
-static int find(
-    struct store_txn *t, uint64_t account, str name, struct arena *a, struct store_mailbox *out, struct err *err)
+struct row {
+	uint64_t id;
+	bool selectable;
+};
+
+/* 1, 0 when there is none, -1. */
+static int find(struct store_txn *t, uint64_t account, str name, struct row *out, struct err *err)
 {
+	AUTO_ROWS rows = { .db = t->db };
 	struct err why = { .kind = ERR_NONE };
-	int result = read_one(t->db, account, name, a, out, &why);
+	int found =
+	    db_query(t->db, DB_MAILBOX_FIND, DB_ARGS(DB_INT(account), DB_TEXT(name)), &rows, &why);
 
-	if (result < 0 && err)
-		*err = why;
-	if (result < 0 && why.kind != ERR_DENIED)
-		txn_failed(t, &why);
-	return result;
+	if (found == 0)
+		found = db_next(&rows, &why);
+	if (found < 0) {
+		if (err)
+			*err = why;
+		return txn_failed(t, &why);
+	}
+	if (found == 1)
+		*out = (struct row){ .id = db_u64(&rows, 0), .selectable = db_int(&rows, 12) != 0 };
+	return found;
 }
 
-static int add(struct store_txn *t, uint64_t account, str name, enum store_special_use use,
-    uint64_t *out_id, struct err *err)
+/* 1 when something lies below the name. */
+static int has_children(struct store_txn *t, uint64_t account, str name, struct err *err)
+{
+	struct bounds b;
+	int64_t id;
+
+	bounds_of(name, &b);
+	return txn_look_up(t, DB_MAILBOX_BELOW,
+	    DB_ARGS(
+	        DB_INT(account), DB_TEXT(str_new(b.from, b.len)), DB_TEXT(str_new(b.to, b.len))),
+	    &id, err);
+}
+
+int mailbox_add(struct store_txn *t, uint64_t account, str name, enum store_special_use use,
+    bool selectable, uint64_t *out_id, struct err *err)
 {
 	int64_t id;
 
 	if (txn_number(t, DB_MAILBOX_ADD,
-		DB_ARGS(DB_INT(account), DB_TEXT(name), DB_INT(use), DB_INT(1),
-		    DB_INT(counters_uidvalidity(t)), DB_BLOB(STR(""))),
-		&id, err) < 0)
+	        DB_ARGS(DB_INT(account), DB_TEXT(name), DB_INT(use), DB_INT(selectable),
+	            DB_INT(counters_uidvalidity(t)), DB_BLOB(STR(""))),
+	        &id, err) != 1)
 		return -1;
-	*out_id = (uint64_t)id;
+	if (id >= INT32_MAX)
+		return err_set(err, ERR_LIMIT, "the store has used up its mailbox numbers");
 	txn_event(t, account, 0);
+	if (out_id)
+		*out_id = (uint64_t)id;
 	return 0;
 }
 
-static int add_parents(struct store_txn *t, uint64_t account, str name, struct arena *a, struct err *err)
+static str parent_of(str name)
 {
-	for (size_t i = 1; i < name.len; i++) {
-		struct store_mailbox m;
-		struct err why = { .kind = ERR_NONE };
-		uint64_t id;
-		str parent = str_sub(name, 0, i);
-		if (name.ptr[i] != '/' || find(t, account, parent, a, &m, &why) == 0)
+	size_t at = str_rchr(name, '/');
+
+	return at == STR_NPOS ? STR_NONE : str_sub(name, 0, at);
+}
+
+static int add_parents(struct store_txn *t, uint64_t account, str name, struct err *err)
+{
+	struct row row;
+
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.ptr[i] != '/')
 			continue;
-		if (t->broken)
-			return -1;
-		if (add(t, account, parent, SPECIAL_NONE, &id, err) < 0)
+		str parent = str_sub(name, 0, i);
+		int found = find(t, account, parent, &row, err);
+		if (found < 0 || (found == 0 && mailbox_add(t, account, parent, SPECIAL_NONE, true,
+		                                    NULL, err) < 0))
 			return -1;
 	}
 	return 0;
 }
+
+/* Names that were only kept for what lay below them go with the last of it. */
+static int remove_bare_parents(struct store_txn *t, uint64_t account, str name, struct err *err)
+{
+	struct row row;
+
+	for (str parent = parent_of(name); parent.len > 0; parent = parent_of(parent)) {
+		int found = find(t, account, parent, &row, err);
+		if (found < 0)
+			return -1;
+		if (found == 0 || row.selectable)
+			return 0;
+		int children = has_children(t, account, parent, err);
+		if (children != 0)
+			return children < 0 ? -1 : 0;
+		if (txn_run(t, DB_MAILBOX_REMOVE, DB_ARGS(DB_INT(row.id)), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int taken(str name, struct err *err)
+{
+	return err_set(err, ERR_DENIED, "there is already a mailbox '" STR_FMT "'",
+	    STR_ARG(str_sub(name, 0, 100)));
+}
+
+/* ---- CREATE, DELETE ---- */
 
 int txn_mailbox_create(struct store_txn *t, uint64_t account, str name, enum store_special_use use,
     uint64_t *out_id, struct err *err)
 {
-	AUTO_ARENA a = arena_new(NULL, "mailbox", 1 << 20);
-	struct store_mailbox m;
-	struct err why = { .kind = ERR_NONE };
+	struct mailbox_name canonical;
+	struct purse *purse;
+	struct row row;
 
-	if (check_name(name, err) < 0)
+	if (mailbox_name_canonical(name, &canonical, err) < 0 ||
+	    purse_get(t, account, &purse, err) < 0)
 		return -1;
-	name = canonical(a, name);
-	if (find(t, account, name, a, &m, &why) == 0) {
-		/* A name that only stood above others becomes a mailbox again. */
-		if (m.selectable)
-			return err_set(err, ERR_DENIED, "there is already a mailbox '" STR_FMT "'",
-			    STR_ARG(str_sub(name, 0, 100)));
-		if (txn_run(t, DB_MAILBOX_REMOVE, DB_ARGS(DB_INT(m.id)), err) < 0)
-			return -1;
-	}
-	if (t->broken)
-		return err_set(err, why.kind, "%s", why.text);
-	return add_parents(t, account, name, a, err) < 0 ? -1
-	                                                  : add(t, account, name, use, out_id, err);
-}
-
-/* ---- deleting ---- */
-
-struct below {
-	struct {
-		uint64_t id;
-		str name;
-	} *items;
-	size_t count, cap;
-};
-
-static int list_below(struct store_txn *t, uint64_t account, str name, struct arena *a,
-    struct below *out, struct err *err)
-{
-	AUTO_ROWS rows = { .db = t->db };
-	str low = arena_strf(a, STR_FMT "/", STR_ARG(name));
-	str high = arena_strf(a, STR_FMT "0", STR_ARG(name));
-	int more;
-
-	*out = (struct below){ 0 };
-	if (db_query(t->db, DB_MAILBOX_BELOW,
-		DB_ARGS(DB_INT(account), DB_TEXT(low), DB_TEXT(high)), &rows, err) < 0)
-		return txn_failed(t, err);
-	while ((more = db_next(&rows, err)) == 1) {
-		arena_push(a, &out->items, &out->count, &out->cap, sizeof(*out->items));
-		out->items[out->count - 1].id = db_u64(&rows, 0);
-		out->items[out->count - 1].name = arena_str(a, db_bytes(&rows, 1));
-	}
-	return more < 0 ? txn_failed(t, err) : 0;
-}
-
-/* A mailbox with children leaves its name behind, unselectable, under a new id. */
-static int leave_name(struct store_txn *t, uint64_t account, str name, struct err *err)
-{
-	uint64_t id;
-
-	if (add(t, account, name, SPECIAL_NONE, &id, err) < 0)
+	int found = find(t, account, canonical.text, &row, err);
+	if (found < 0)
 		return -1;
-	return txn_run(t, DB_MAILBOX_UNSELECTABLE, DB_ARGS(DB_INT(id)), err);
-}
-
-/* Names that stood above the one removed only for its sake go with it. */
-static int remove_bare_parents(struct store_txn *t, uint64_t account, str name, struct arena *a, struct err *err)
-{
-	size_t at;
-
-	while ((at = str_rchr(name, '/')) != STR_NPOS) {
-		struct store_mailbox m;
-		struct below below;
-		name = str_sub(name, 0, at);
-		if (find(t, account, name, a, &m, err) < 0 || m.selectable)
-			return t->broken ? -1 : 0;
-		if (list_below(t, account, name, a, &below, err) < 0)
-			return -1;
-		if (below.count > 0)
-			return 0;
-		if (txn_run(t, DB_MAILBOX_REMOVE, DB_ARGS(DB_INT(m.id)), err) < 0)
-			return -1;
-	}
-	return 0;
+	if (found == 1 && row.selectable)
+		return taken(canonical.text, err);
+	/* A name that only stood above others becomes a mailbox, with a new UIDVALIDITY. */
+	if (found == 1 && txn_run(t, DB_MAILBOX_REMOVE, DB_ARGS(DB_INT(row.id)), err) < 0)
+		return -1;
+	if (add_parents(t, account, canonical.text, err) < 0)
+		return -1;
+	return mailbox_add(t, account, canonical.text, use, true, out_id, err);
 }
 
 int txn_mailbox_delete(struct store_txn *t, uint64_t account, str name, struct err *err)
 {
-	AUTO_ARENA a = arena_new(NULL, "mailbox", 64 << 20);
-	struct store_mailbox m;
-	struct below below;
+	struct mailbox_name canonical;
+	struct row row;
 
-	name = canonical(a, name);
-	if (is_inbox(name))
-		return err_set(err, ERR_DENIED, "INBOX cannot be deleted");
-	if (find(t, account, name, a, &m, err) < 0 || list_below(t, account, name, a, &below, err) < 0)
+	if (mailbox_name_canonical(name, &canonical, err) < 0)
 		return -1;
-	if (!m.selectable)
+	if (str_eq(canonical.text, INBOX))
+		return err_set(err, ERR_DENIED, "INBOX cannot be deleted");
+	int found = find(t, account, canonical.text, &row, err);
+	if (found <= 0)
+		return found < 0 ? -1 : no_such(canonical.text, err);
+	int children = has_children(t, account, canonical.text, err);
+	if (children < 0)
+		return -1;
+	if (children && !row.selectable)
 		return err_set(err, ERR_DENIED,
 		    "'" STR_FMT "' is only a name above others; delete those first",
-		    STR_ARG(str_sub(name, 0, 100)));
-	if (box_remove(t, m.id, err) < 0)
+		    STR_ARG(str_sub(canonical.text, 0, 100)));
+	if (row.selectable ? box_remove(t, row.id, err) < 0
+	                   : txn_run(t, DB_MAILBOX_REMOVE, DB_ARGS(DB_INT(row.id)), err) < 0)
 		return -1;
 	txn_event(t, account, 0);
-	txn_event(t, account, m.id);
-	return below.count ? leave_name(t, account, name, err)
-	                   : remove_bare_parents(t, account, name, a, err);
+	return children ? mailbox_add(t, account, canonical.text, SPECIAL_NONE, false, NULL, err)
+	                : remove_bare_parents(t, account, canonical.text, err);
 }
 
-/* ---- renaming ---- */
-
-static int rename_one(struct store_txn *t, uint64_t account, uint64_t id, str name, struct err *err)
+static int collect_ids(struct store_txn *t, uint64_t account, struct arena *a, uint64_t **out,
+    size_t *out_count, struct err *err)
 {
-	struct err why = { .kind = ERR_NONE };
+	AUTO_ROWS rows = { .db = t->db };
+	size_t cap = 0;
+	int more;
 
-	if (check_name(name, err) < 0)
+	*out = NULL;
+	*out_count = 0;
+	if (db_query(t->db, DB_MAILBOX_OF_ACCOUNT, DB_ARGS(DB_INT(account)), &rows, err) < 0)
 		return -1;
-	if (txn_run(t, DB_MAILBOX_RENAME, DB_ARGS(DB_INT(id), DB_TEXT(name)), &why) < 0)
-		return why.kind == ERR_DENIED
-		           ? err_set(err, ERR_DENIED, "there is already a mailbox '" STR_FMT "'",
-				 STR_ARG(str_sub(name, 0, 100)))
-		           : err_set(err, why.kind, "%s", why.text);
-	txn_event(t, account, 0);
+	while ((more = db_next(&rows, err)) == 1) {
+		uint64_t *id = arena_push(a, out, out_count, &cap, sizeof(**out));
+		*id = db_u64(&rows, 0);
+	}
+	return more;
+}
+
+int mailboxes_clear(struct store_txn *t, uint64_t account, struct err *err)
+{
+	AUTO_ARENA a = arena_new(NULL, "account removal", 64 << 20);
+	uint64_t *ids;
+	size_t count;
+
+	if (collect_ids(t, account, a, &ids, &count, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		struct err why = { .kind = ERR_NONE };
+		if (box_remove(t, ids[i], &why) == 0)
+			continue;
+		/* A name without a mailbox behind it. */
+		if (why.kind != ERR_DENIED ||
+		    txn_run(t, DB_MAILBOX_REMOVE, DB_ARGS(DB_INT(ids[i])), &why) < 0) {
+			if (err)
+				*err = why;
+			return -1;
+		}
+	}
 	return 0;
 }
 
-/* RFC 9051 §6.3.6: INBOX stays, empty; its messages move to the new mailbox. */
-static int rename_inbox(struct store_txn *t, uint64_t account, uint64_t inbox, str to,
-    struct arena *a, struct err *err)
+/* ---- RENAME ---- */
+
+struct child {
+	uint64_t id;
+	str name;
+};
+
+static int collect_children(struct store_txn *t, uint64_t account, str name, struct arena *a,
+    struct child **out, size_t *out_count, struct err *err)
 {
-	static const struct store_range all = { 1, UINT32_MAX };
+	AUTO_ROWS rows = { .db = t->db };
+	struct bounds b;
+	size_t cap = 0;
+	int more;
+
+	*out = NULL;
+	*out_count = 0;
+	bounds_of(name, &b);
+	if (db_query(t->db, DB_MAILBOX_BELOW,
+	        DB_ARGS(DB_INT(account), DB_TEXT(str_new(b.from, b.len)),
+	            DB_TEXT(str_new(b.to, b.len))),
+	        &rows, err) < 0)
+		return -1;
+	while ((more = db_next(&rows, err)) == 1) {
+		struct child *c = arena_push(a, out, out_count, &cap, sizeof(**out));
+		*c = (struct child){ db_u64(&rows, 0), arena_str(a, db_bytes(&rows, 1)) };
+	}
+	return more;
+}
+
+static int rename_children(struct store_txn *t, uint64_t account, str from, str to, struct err *err)
+{
+	AUTO_ARENA a = arena_new(NULL, "rename", 256 << 20);
+	struct child *children;
+	struct mailbox_name checked;
+	size_t count;
+
+	if (collect_children(t, account, from, a, &children, &count, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		str rest = str_skip(children[i].name, from.len);
+		str name = arena_strf(a, STR_FMT STR_FMT, STR_ARG(to), STR_ARG(rest));
+		if (mailbox_name_canonical(name, &checked, err) < 0 ||
+		    txn_run(t, DB_MAILBOX_RENAME,
+		        DB_ARGS(DB_INT(children[i].id), DB_TEXT(checked.text)), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* RFC 9051 §6.3.6: the messages of INBOX move to the new name, INBOX stays, and what lies below it
+ * stays where it is. */
+static int rename_inbox(
+    struct store_txn *t, uint64_t account, uint64_t inbox, str to, struct err *err)
+{
+	AUTO_ARENA a = arena_new(NULL, "rename", 64 << 20);
+	struct store_range all = { 1, UINT32_MAX - 1 };
 	struct store_uid_pairs pairs;
 	uint64_t id;
 
-	if (txn_mailbox_create(t, account, to, SPECIAL_NONE, &id, err) < 0)
+	if (mailbox_add(t, account, to, SPECIAL_NONE, true, &id, err) < 0)
 		return -1;
 	return txn_move(t, inbox, id, &all, 1, a, &pairs, err);
 }
 
-int txn_mailbox_rename(struct store_txn *t, uint64_t account, str from, str to, struct err *err)
+static bool is_below(str name, str top)
 {
-	AUTO_ARENA a = arena_new(NULL, "mailbox", 64 << 20);
-	struct store_mailbox m, there;
-	struct below below;
-	struct err why = { .kind = ERR_NONE };
-
-	from = canonical(a, from);
-	to = canonical(a, to);
-	if (check_name(to, err) < 0 || find(t, account, from, a, &m, err) < 0)
-		return -1;
-	if (find(t, account, to, a, &there, &why) == 0)
-		return err_set(err, ERR_DENIED, "there is already a mailbox '" STR_FMT "'",
-		    STR_ARG(str_sub(to, 0, 100)));
-	if (t->broken)
-		return err_set(err, why.kind, "%s", why.text);
-	if (is_inbox(from))
-		return rename_inbox(t, account, m.id, to, a, err);
-	if (str_starts(to, arena_strf(a, STR_FMT "/", STR_ARG(from))))
-		return err_set(err, ERR_INPUT, "a mailbox cannot move below itself");
-	if (list_below(t, account, from, a, &below, err) < 0 ||
-	    add_parents(t, account, to, a, err) < 0 || rename_one(t, account, m.id, to, err) < 0)
-		return -1;
-	for (size_t i = 0; i < below.count; i++) {
-		str name = arena_strf(a, STR_FMT STR_FMT, STR_ARG(to),
-		    STR_ARG(str_skip(below.items[i].name, from.len)));
-		if (rename_one(t, account, below.items[i].id, name, err) < 0)
-			return -1;
-	}
-	return remove_bare_parents(t, account, from, a, err);
+	return name.len > top.len && str_starts(name, top) && name.ptr[top.len] == '/';
 }
 
-int txn_subscribe(
-    struct store_txn *t, uint64_t account, str name, bool subscribed, struct err *err)
+int txn_mailbox_rename(struct store_txn *t, uint64_t account, str from, str to, struct err *err)
 {
-	AUTO_ARENA a = arena_new(NULL, "subscription", 1 << 16);
+	struct mailbox_name old, new;
+	struct row row, there;
 
-	if (check_name(name, err) < 0)
+	if (mailbox_name_canonical(from, &old, err) < 0 ||
+	    mailbox_name_canonical(to, &new, err) < 0)
+		return -1;
+	int found = find(t, account, old.text, &row, err);
+	if (found <= 0)
+		return found < 0 ? -1 : no_such(old.text, err);
+	found = find(t, account, new.text, &there, err);
+	if (found != 0)
+		return found < 0 ? -1 : taken(new.text, err);
+	bool is_inbox = str_eq(old.text, INBOX);
+	if (!is_inbox && is_below(new.text, old.text))
+		return err_set(err, ERR_INPUT, "a mailbox cannot move below itself");
+	if (add_parents(t, account, new.text, err) < 0)
+		return -1;
+	if (is_inbox)
+		return rename_inbox(t, account, row.id, new.text, err);
+	if (txn_run(t, DB_MAILBOX_RENAME, DB_ARGS(DB_INT(row.id), DB_TEXT(new.text)), err) < 0 ||
+	    rename_children(t, account, old.text, new.text, err) < 0)
 		return -1;
 	txn_event(t, account, 0);
+	return remove_bare_parents(t, account, old.text, err);
+}
+
+/* ---- SUBSCRIBE ---- */
+
+int txn_subscribe(struct store_txn *t, uint64_t account, str name, bool subscribed, struct err *err)
+{
+	struct mailbox_name canonical;
+
+	if (mailbox_name_canonical(name, &canonical, err) < 0)
+		return -1;
 	return txn_run(t, subscribed ? DB_SUBSCRIPTION_ADD : DB_SUBSCRIPTION_REMOVE,
-	    DB_ARGS(DB_INT(account), DB_TEXT(canonical(a, name))), err);
+	    DB_ARGS(DB_INT(account), DB_TEXT(canonical.text)), err);
 }

@@ -5,8 +5,8 @@
 #include "services/store/internal.h"
 
 /* The index goes to copy and out points there. ERR_DENIED: the message is gone. */
-int message_row_get(struct db *db, uint64_t message, struct buf *copy, struct store_message *out,
-    struct err *err);
+int message_row_get(
+    struct db *db, uint64_t message, struct buf *copy, struct store_message *out, struct err *err);
 /* Ends the transactions of open readers; they begin new ones. Any thread. */
 void readers_let_go(struct store *s);
 

@@ -117,10 +117,10 @@ int txn_message_add(
 	if (append_body(t, id, m->body, &ref, err) < 0)
 		return -1;
 	if (txn_run(t, DB_MESSAGE_ADD,
-		DB_ARGS(DB_INT(id), DB_INT(ref.pack), DB_INT(ref.offset), DB_INT(ref.bytes),
-		    DB_BLOB(str_new(ref.sha256, sizeof(ref.sha256))), DB_INT(m->sent_at),
-		    DB_BLOB(m->index)),
-		err) < 0)
+	        DB_ARGS(DB_INT(id), DB_INT(ref.pack), DB_INT(ref.offset), DB_INT(ref.bytes),
+	            DB_BLOB(str_new(ref.sha256, sizeof(ref.sha256))), DB_INT(m->sent_at),
+	            DB_BLOB(m->index)),
+	        err) < 0)
 		return -1;
 	txn_ref(t, id, -1);
 	*out_id = id;

@@ -110,8 +110,8 @@ static int begin_pack(struct packs *p, struct err *err)
 	off_t length = lseek(p->file.fd, 0, SEEK_END);
 	if (length != 0) {
 		close_current(p);
-		return err_set(err, ERR_SYSTEM, "pack %llu is already there",
-		    (unsigned long long)next);
+		return err_set(
+		    err, ERR_SYSTEM, "pack %llu is already there", (unsigned long long)next);
 	}
 	p->is_new = true;
 	return 0;
@@ -133,8 +133,8 @@ int packs_resume(struct packs *p, uint64_t pack, uint64_t length, struct err *er
 	off_t size = lseek(p->file.fd, 0, SEEK_END);
 	if (size < 0 || (uint64_t)size < length) {
 		close_current(p);
-		return err_set(err, ERR_SYSTEM, "pack %llu is shorter than it was",
-		    (unsigned long long)pack);
+		return err_set(
+		    err, ERR_SYSTEM, "pack %llu is shorter than it was", (unsigned long long)pack);
 	}
 	if ((uint64_t)size > length && (io_truncate(&p->file, length) < 0 || io_sync(&p->file) < 0))
 		return failed(err, "cut", p);

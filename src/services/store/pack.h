@@ -58,8 +58,8 @@ struct pack_mark packs_current(const struct packs *p);
 uint64_t packs_file_bytes(const struct packs *p, uint64_t pack);
 
 /* ERR_DENIED: there is no such pack, or it ends before the body does. */
-int packs_map(struct packs *p, const struct store_blob_ref *ref, struct store_blob *out,
-    struct err *err);
+int packs_map(
+    struct packs *p, const struct store_blob_ref *ref, struct store_blob *out, struct err *err);
 void packs_map_release(struct store_blob *blob);
 /* Forgets the map of a pack that goes away; those who hold it keep it. */
 void packs_forget(struct packs *p, uint64_t pack);

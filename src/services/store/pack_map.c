@@ -41,8 +41,7 @@ static int look_at_size(struct store_pack_map *m)
 	return 0;
 }
 
-static int map_open(
-    struct packs *p, uint64_t pack, struct store_pack_map **out, struct err *err)
+static int map_open(struct packs *p, uint64_t pack, struct store_pack_map **out, struct err *err)
 {
 	char path[PACK_PATH_MAX];
 	struct store_pack_map *m = calloc(1, sizeof(*m));
@@ -54,7 +53,8 @@ static int map_open(
 	atomic_init(&m->refs, 1);
 	m->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (m->fd < 0 || look_at_size(m) < 0) {
-		err_set(err, errno == ENOENT ? ERR_DENIED : ERR_SYSTEM, "cannot open '%s': %m", path);
+		err_set(
+		    err, errno == ENOENT ? ERR_DENIED : ERR_SYSTEM, "cannot open '%s': %m", path);
 		fd_close(&m->fd);
 		free(m);
 		return -1;

@@ -24,8 +24,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	assert(buf_ok(&again));
 	assert(page_decode(buf_str(&again), 1, &second, NULL) == 0);
 	assert(first->count == second->count);
-	assert(memcmp(first->entries, second->entries,
-		   first->count * sizeof(struct store_entry)) == 0);
+	assert(memcmp(first->entries, second->entries, first->count * sizeof(struct store_entry)) ==
+	       0);
 	page_unref(first);
 	page_unref(second);
 	return 0;

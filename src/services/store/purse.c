@@ -89,8 +89,8 @@ int purses_flush(struct store_txn *t, struct err *err)
 {
 	for (struct purse *p = t->purses; p; p = p->next_touched) {
 		if (db_run(t->db, DB_ACCOUNT_USED,
-			DB_ARGS(DB_INT(p->id), DB_INT(p->used_bytes), DB_INT(p->message_count)),
-			err) < 0)
+		        DB_ARGS(DB_INT(p->id), DB_INT(p->used_bytes), DB_INT(p->message_count)),
+		        err) < 0)
 			return -1;
 	}
 	return 0;

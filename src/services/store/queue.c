@@ -32,13 +32,13 @@ int txn_queue_add(
 	if (entries_need_message(t, item->message, err) < 0)
 		return -1;
 	if (txn_run(t, DB_QUEUE_ADD,
-		DB_ARGS(DB_INT(id), DB_INT(item->batch), DB_INT(item->message),
-		    DB_INT(item->account), DB_TEXT(item->sender), DB_TEXT(item->recipient),
-		    DB_TEXT(item->orcpt), DB_TEXT(item->envid), DB_INT(item->notify),
-		    DB_INT(item->ret), DB_INT(item->flags), DB_INT(item->state),
-		    DB_INT(item->attempts), DB_INT(item->created_at ? item->created_at : t->now),
-		    DB_INT(item->next_at), DB_INT(item->expires_at), DB_TEXT(item->last_error)),
-		err) < 0)
+	        DB_ARGS(DB_INT(id), DB_INT(item->batch), DB_INT(item->message),
+	            DB_INT(item->account), DB_TEXT(item->sender), DB_TEXT(item->recipient),
+	            DB_TEXT(item->orcpt), DB_TEXT(item->envid), DB_INT(item->notify),
+	            DB_INT(item->ret), DB_INT(item->flags), DB_INT(item->state),
+	            DB_INT(item->attempts), DB_INT(item->created_at ? item->created_at : t->now),
+	            DB_INT(item->next_at), DB_INT(item->expires_at), DB_TEXT(item->last_error)),
+	        err) < 0)
 		return -1;
 	txn_ref(t, item->message, 1);
 	if (out_id)
@@ -111,8 +111,8 @@ int store_queue_list(struct store *s, uint64_t after_id, size_t max, struct aren
 {
 	uint64_t limit = max > INT64_MAX ? INT64_MAX : max;
 
-	return read_queue(s, DB_QUEUE_LIST, DB_ARGS(DB_INT(after_id), DB_INT(limit)), a, out,
-	    out_count, err);
+	return read_queue(
+	    s, DB_QUEUE_LIST, DB_ARGS(DB_INT(after_id), DB_INT(limit)), a, out, out_count, err);
 }
 
 int store_queue_get(

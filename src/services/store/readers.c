@@ -55,8 +55,8 @@ struct store_reader {
 
 enum { ROWS_PER_TRANSACTION = 512, COPY_MAX = 64 << 20 };
 
-int message_row_get(struct db *db, uint64_t message, struct buf *copy, struct store_message *out,
-    struct err *err)
+int message_row_get(
+    struct db *db, uint64_t message, struct buf *copy, struct store_message *out, struct err *err)
 {
 	AUTO_ROWS rows = { .db = db };
 

@@ -112,8 +112,8 @@ static bool copy_step(struct store *s, struct reclaim *r)
 	struct err err = { .kind = ERR_NONE };
 
 	if (writer_run_own(s, copy_job, &p, &err) < 0) {
-		log_warn(&s->log, "pack not reclaimed", F_INT("pack", r->pack),
-		    F_CSTR("why", err.text));
+		log_warn(
+		    &s->log, "pack not reclaimed", F_INT("pack", r->pack), F_CSTR("why", err.text));
 		leave_pack(r);
 		return false;
 	}

@@ -222,7 +222,7 @@ int recover_newest(struct store *s, struct err *err)
 		return -1;
 	return bad == 0 ? 0
 	                : err_set(err, ERR_SYSTEM, "%llu of the newest messages are damaged: %s",
-			      (unsigned long long)bad, why.text);
+	                      (unsigned long long)bad, why.text);
 }
 
 /* ---- start and end ---- */
@@ -247,8 +247,8 @@ int recover_start(struct store *s, struct err *err)
 		return 0;
 	/* Damage is said, not hidden behind a store that does not start. */
 	recover_newest(s, &damage);
-	log_event(&s->log, "store recovered after an unclean stop",
-	    F_INT("ms", time_mono_ms() - began));
+	log_event(
+	    &s->log, "store recovered after an unclean stop", F_INT("ms", time_mono_ms() - began));
 	recheck_start(s);
 	return 0;
 }
@@ -258,7 +258,8 @@ void recover_note_clean(struct store *s)
 	struct pack_mark at = packs_current(s->packs);
 	struct err err = { .kind = ERR_NONE };
 
-	if (at.end > 0 && db_run(s->db, DB_PACK_PUT, DB_ARGS(DB_INT(at.pack), DB_INT(at.end)), &err) < 0)
+	if (at.end > 0 &&
+	    db_run(s->db, DB_PACK_PUT, DB_ARGS(DB_INT(at.pack), DB_INT(at.end)), &err) < 0)
 		log_warn(&s->log, "store not closed cleanly", F_CSTR("why", err.text));
 	else if (put_clean(s, true, &err) < 0)
 		log_warn(&s->log, "store not closed cleanly", F_CSTR("why", err.text));

@@ -68,8 +68,8 @@ static int add_line(
 		buf_add_varint(&t->scratch, zigzag(changes[i].delta));
 		last = changes[i].message;
 	}
-	return db_run(t->db, DB_REF_LINE_ADD,
-	    DB_ARGS(DB_INT(t->now), DB_BLOB(buf_str(&t->scratch))), err);
+	return db_run(
+	    t->db, DB_REF_LINE_ADD, DB_ARGS(DB_INT(t->now), DB_BLOB(buf_str(&t->scratch))), err);
 }
 
 int refs_flush(struct store_txn *t, struct err *err)
@@ -155,15 +155,14 @@ static int remove_message(struct store_txn *t, uint64_t message, struct err *err
 static int apply(struct store_txn *t, const struct ref_change *change, struct err *err)
 {
 	int64_t extra = 0;
-	int found =
-	    txn_look_up(t, DB_REF_EXTRA_GET, DB_ARGS(DB_INT(change->message)), &extra, err);
+	int found = txn_look_up(t, DB_REF_EXTRA_GET, DB_ARGS(DB_INT(change->message)), &extra, err);
 
 	if (found < 0)
 		return -1;
 	extra += change->delta;
 	if (extra != 0 && extra > -1)
-		return txn_run(t, DB_REF_EXTRA_PUT,
-		    DB_ARGS(DB_INT(change->message), DB_INT(extra)), err);
+		return txn_run(
+		    t, DB_REF_EXTRA_PUT, DB_ARGS(DB_INT(change->message), DB_INT(extra)), err);
 	if (found == 1 &&
 	    txn_run(t, DB_REF_EXTRA_REMOVE, DB_ARGS(DB_INT(change->message)), err) < 0)
 		return -1;

@@ -29,7 +29,9 @@ static uint64_t or_default(uint64_t given, uint64_t otherwise)
 
 static struct store *store_new(const struct store_options *o)
 {
-	static const struct log silent = { .role = "store", .level = LOG_LEVEL_ALERT + 1, .fd = -1 };
+	static const struct log silent = {
+		.role = "store", .level = LOG_LEVEL_ALERT + 1, .fd = -1
+	};
 	struct store *s = calloc(1, sizeof(*s));
 
 	if (!s || !(s->path = strdup(o->path)))
@@ -122,8 +124,8 @@ int store_open_writer_db(struct store *s, struct err *err)
 
 	store_file(s, "buzon.db", path);
 	return db_open_sqlite(
-	    &(struct db_options){ .path = path, .write = true, .create = s->options.create }, &s->db,
-	    err);
+	    &(struct db_options){ .path = path, .write = true, .create = s->options.create },
+	    &s->db, err);
 }
 
 static int make_packs_dir(const char *dir, struct store *s, struct err *err)

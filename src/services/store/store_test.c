@@ -20,8 +20,8 @@ static struct store_mailbox status_of(struct fixture *f, const char *name)
 {
 	struct store_mailbox box;
 
-	fixture_must(f,
-	    store_mailbox_find(f->store, f->account, str_c(name), f->arena, &box, &f->err));
+	fixture_must(
+	    f, store_mailbox_find(f->store, f->account, str_c(name), f->arena, &box, &f->err));
 	return box;
 }
 
@@ -121,7 +121,9 @@ static int shared_job(struct store_txn *t, void *arg, struct err *err)
 	if (store_body_hash(&body, err) < 0 || txn_message_add(t, &m, &s->message, err) < 0)
 		return -1;
 	for (size_t i = 0; i < 2; i++) {
-		struct store_append a = { .mailbox = s->boxes[i], .message = s->message, .size = 10 };
+		struct store_append a = {
+			.mailbox = s->boxes[i], .message = s->message, .size = 10
+		};
 		if (txn_append(t, &a, NULL, err) < 0)
 			return -1;
 	}
@@ -211,13 +213,13 @@ static void test_flags(void **state)
 	for (unsigned i = 1; i <= 6; i++)
 		fixture_must(&f, fixture_deliver(&f, f.inbox, nth_body(&f, i), 0, NULL));
 	struct fixture_flags c = { .change = { .mailbox = f.inbox,
-				       .uids = ranges,
-				       .uid_count = 2,
-				       .op = STORE_FLAGS_ADD,
-				       .flags = STORE_SEEN | STORE_DELETED,
-				       .keywords = words,
-				       .keyword_count = 2,
-				       .unchanged_since = UINT64_MAX },
+		                       .uids = ranges,
+		                       .uid_count = 2,
+		                       .op = STORE_FLAGS_ADD,
+		                       .flags = STORE_SEEN | STORE_DELETED,
+		                       .keywords = words,
+		                       .keyword_count = 2,
+		                       .unchanged_since = UINT64_MAX },
 		.arena = f.arena };
 	fixture_must(&f, store_write(f.store, fixture_flags_job, &c, &f.err));
 	struct store_view *v = view_of(&f, f.inbox);
@@ -270,12 +272,12 @@ static void test_keyword_limit(void **state)
 	for (unsigned i = 0; i <= STORE_KEYWORDS_MAX; i++) {
 		str word = arena_strf(f.arena, "word%u", i);
 		struct fixture_flags c = { .change = { .mailbox = f.inbox,
-					       .uids = &all,
-					       .uid_count = 1,
-					       .keywords = &word,
-					       .keyword_count = 1,
-					       .op = STORE_FLAGS_ADD,
-					       .unchanged_since = UINT64_MAX },
+			                       .uids = &all,
+			                       .uid_count = 1,
+			                       .keywords = &word,
+			                       .keyword_count = 1,
+			                       .op = STORE_FLAGS_ADD,
+			                       .unchanged_since = UINT64_MAX },
 			.arena = f.arena };
 		int result = store_write(f.store, fixture_flags_job, &c, &f.err);
 		check_int_eq(result, i < STORE_KEYWORDS_MAX ? 0 : -1);
@@ -318,12 +320,12 @@ static void test_expunge(void **state)
 	check_int_eq(store_view_at(v, 10)->uid, 10);
 	check_int_eq(store_view_at(v, 11)->uid, 991);
 	store_view_unref(v);
-	fixture_must(&f, store_vanished_since(f.store, f.inbox, modseq, f.arena, &gone, &gone_count,
-			     &f.err));
+	fixture_must(&f,
+	    store_vanished_since(f.store, f.inbox, modseq, f.arena, &gone, &gone_count, &f.err));
 	check_int_eq(gone_count, 1);
 	check(gone[0].first == 11 && gone[0].last == 990);
-	fixture_must(&f, store_vanished_since(
-			     f.store, f.inbox, 0, f.arena, &gone, &gone_count, &f.err));
+	fixture_must(
+	    &f, store_vanished_since(f.store, f.inbox, 0, f.arena, &gone, &gone_count, &f.err));
 	check_int_eq(gone_count, 1);
 	fixture_must(&f, fixture_expunge(&f, f.inbox, 5, 5, true, &count));
 	check_int_eq(count, 1);
@@ -454,7 +456,8 @@ static str all_names(struct fixture *f)
 	size_t count;
 	AUTO_BUF names = BUF_INIT(65536);
 
-	fixture_must(f, store_mailbox_list(f->store, f->account, f->arena, &boxes, &count, &f->err));
+	fixture_must(
+	    f, store_mailbox_list(f->store, f->account, f->arena, &boxes, &count, &f->err));
 	for (size_t i = 0; i < count; i++) {
 		if (boxes[i].special_use != SPECIAL_NONE)
 			continue;
@@ -526,7 +529,7 @@ static void test_uidvalidity_is_new(void **state)
 
 	fixture_begin(&f);
 	struct naming make = { .f = &f, .op = CREATE, .name = "again" },
-		      drop = { .f = &f, .op = DELETE, .name = "again" };
+	              drop = { .f = &f, .op = DELETE, .name = "again" };
 	uint32_t last = 0;
 	for (unsigned i = 0; i < 5; i++) {
 		fixture_must(&f, store_write(f.store, naming_job, &make, &f.err));
@@ -578,8 +581,8 @@ static int directory_job(struct store_txn *t, void *arg, struct err *err)
 	case '1':
 		return txn_account_add(t, STR("eva@example.org"), 10, &id, err);
 	case '2':
-		return txn_alias_add(t, STR("info@example.org"),
-		    STR("ana@example.org\neva@example.org"), err);
+		return txn_alias_add(
+		    t, STR("info@example.org"), STR("ana@example.org\neva@example.org"), err);
 	case '3':
 		return txn_alias_add(t, STR("eva@example.org"), STR("x@y.example"), err);
 	case '4':
@@ -634,8 +637,8 @@ static void test_directory(void **state)
 		char *step = arena_cstr(f.arena, str_c(cases[i].step));
 		check_case(cases[i].step,
 		    store_write(f.store, directory_job, step, &f.err) == cases[i].result);
-		check_case(cases[i].step, (store_directory_version(f.store) != version) ==
-		                              (cases[i].result == 0));
+		check_case(cases[i].step,
+		    (store_directory_version(f.store) != version) == (cases[i].result == 0));
 	}
 	struct store_account *accounts;
 	struct store_domain *domains;
@@ -735,8 +738,8 @@ static void test_watch(void **state)
 
 	fixture_begin(&f);
 	struct store_watch *box = store_watch_new(f.store, f.account, f.inbox, hear, &h),
-			   *twin = store_watch_new(f.store, f.account, f.inbox, hear, &h),
-			   *account = store_watch_new(f.store, f.account, 0, hear, &h);
+	                   *twin = store_watch_new(f.store, f.account, f.inbox, hear, &h),
+	                   *account = store_watch_new(f.store, f.account, 0, hear, &h);
 	fixture_must(&f, fixture_deliver(&f, f.inbox, STR("x"), 0, NULL));
 	struct naming n = { .f = &f, .op = CREATE, .name = "new" };
 	fixture_must(&f, store_write(f.store, naming_job, &n, &f.err));
@@ -847,9 +850,9 @@ static int story_job(struct store_txn *t, void *arg, struct err *err)
 		return txn_story_prune(t, s->prune, err);
 	for (uint32_t step = 1; step <= 3; step++) {
 		if (txn_story_add(t,
-			&(struct store_story_step){
-			    .story = s->story, .at = step, .step = step, .detail = s->key },
-			keys, 2, err) < 0)
+		        &(struct store_story_step){
+		            .story = s->story, .at = step, .step = step, .detail = s->key },
+		        keys, 2, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -872,24 +875,24 @@ static void test_stories(void **state)
 		fixture_must(&f, store_write(f.store, story_job, &s, &f.err));
 	}
 	fixture_must(&f, store_story_find(f.store, STR("<key0@EXAMPLE.org>"), 10, f.arena, &steps,
-			     &count, &f.err));
+	                     &count, &f.err));
 	check_int_eq(count, 3);
 	check_int_eq(steps[0].story, first);
 	check_int_eq(steps[2].step, 3);
 	fixture_must(&f, store_story_find(f.store, STR("everybody@example.org"), 2, f.arena, &steps,
-			     &count, &f.err));
+	                     &count, &f.err));
 	check_int_eq(count, 6);
 	check(steps[0].story > steps[3].story);
 	check_str_eq(steps[0].detail, STR("<Key4@example.org>"));
 	struct telling old = { .prune = time_wall_s() - 86400 };
 	fixture_must(&f, store_write(f.store, story_job, &old, &f.err));
 	fixture_must(&f, store_story_find(f.store, STR("<key0@example.org>"), 2, f.arena, &steps,
-			     &count, &f.err));
+	                     &count, &f.err));
 	check_int_eq(count, 3);
 	struct telling all = { .prune = time_wall_s() + 2 * 86400 };
 	fixture_must(&f, store_write(f.store, story_job, &all, &f.err));
 	fixture_must(&f, store_story_find(f.store, STR("<key0@example.org>"), 2, f.arena, &steps,
-			     &count, &f.err));
+	                     &count, &f.err));
 	check_int_eq(count, 0);
 	fixture_end(&f);
 }
@@ -990,18 +993,18 @@ static void test_reclaim(void **state)
 	struct store_view *old = view_of(&f, f.inbox);
 	struct store_message m;
 	struct store_blob held;
-	fixture_must(&f,
-	    store_message_get(f.store, store_view_at(old, 1)->message, f.arena, &m, &f.err));
+	fixture_must(
+	    &f, store_message_get(f.store, store_view_at(old, 1)->message, f.arena, &m, &f.err));
 	fixture_must(&f, store_blob_map(f.store, &m.blob, &held, &f.err));
 	store_view_unref(old);
 	check(pack_is_there(&f, 1) && pack_is_there(&f, 4));
 	fixture_must(&f, fixture_flag(&f, f.inbox, 1, 550, STORE_DELETED));
 	struct store_range keep = { 100, 105 };
 	struct fixture_flags c = { .change = { .mailbox = f.inbox,
-				       .uids = &keep,
-				       .uid_count = 1,
-				       .op = STORE_FLAGS_SET,
-				       .unchanged_since = UINT64_MAX },
+		                       .uids = &keep,
+		                       .uid_count = 1,
+		                       .op = STORE_FLAGS_SET,
+		                       .unchanged_since = UINT64_MAX },
 		.arena = f.arena };
 	fixture_must(&f, store_write(f.store, fixture_flags_job, &c, &f.err));
 	fixture_must(&f, fixture_expunge(&f, f.inbox, 0, 0, false, NULL));
@@ -1017,8 +1020,8 @@ static void test_reclaim(void **state)
 		struct store_view *v = view_of(&f, f.inbox);
 		check_int_eq(v->count, 57);
 		for (uint32_t seq = 1; seq <= v->count; seq++)
-			check_body(&f, store_view_at(v, seq),
-			    nth_body(&f, store_view_at(v, seq)->uid));
+			check_body(
+			    &f, store_view_at(v, seq), nth_body(&f, store_view_at(v, seq)->uid));
 		store_view_unref(v);
 		fixture_check_sound(&f, true);
 		fixture_reopen(&f);
@@ -1042,8 +1045,7 @@ static void test_open(void **state)
 	check_int_eq(f.err.kind, ERR_RETRY);
 	o.read_only = true;
 	fixture_must(&f, store_open(&o, &other, &f.err));
-	fixture_must(
-	    &f, store_mailbox_list(other, f.account, f.arena, &boxes, &count, &f.err));
+	fixture_must(&f, store_mailbox_list(other, f.account, f.arena, &boxes, &count, &f.err));
 	check_int_eq(count, 6);
 	check(!store_accepts_mail(other, 1, &f.err));
 	struct fixture_delivery d = { .mailbox = f.inbox, .body = STR("x") };
@@ -1053,8 +1055,7 @@ static void test_open(void **state)
 	check(!store_accepts_mail(f.store, UINT64_MAX / 4, &f.err));
 	store_close(f.store);
 	fixture_must(&f, store_open(&o, &other, &f.err));
-	fixture_must(
-	    &f, store_mailbox_list(other, f.account, f.arena, &boxes, &count, &f.err));
+	fixture_must(&f, store_mailbox_list(other, f.account, f.arena, &boxes, &count, &f.err));
 	store_close(other);
 	o.path = "/nonexistent";
 	check_int_eq(store_open(&o, &other, &f.err), -1);

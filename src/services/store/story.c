@@ -35,16 +35,17 @@ int txn_story_add(struct store_txn *t, const struct store_story_step *step, cons
 	struct store *s = t->store;
 
 	if (txn_run(t, DB_STORY_ADD,
-		DB_ARGS(DB_INT(step->story), DB_INT(store_next_id(s)),
-		    DB_INT(step->at ? step->at : t->now), DB_INT(step->step), DB_TEXT(step->detail)),
-		err) < 0)
+	        DB_ARGS(DB_INT(step->story), DB_INT(store_next_id(s)),
+	            DB_INT(step->at ? step->at : t->now), DB_INT(step->step),
+	            DB_TEXT(step->detail)),
+	        err) < 0)
 		return -1;
 	t->story_bytes += step->detail.len + 32 + key_count * 32;
 	for (size_t i = 0; i < key_count; i++) {
 		if (txn_run(t, DB_STORY_KEY_ADD,
-			DB_ARGS(DB_INT(story_day(step->story)), DB_INT(hash_key(s, keys[i])),
-			    DB_INT(step->story)),
-			err) < 0)
+		        DB_ARGS(DB_INT(story_day(step->story)), DB_INT(hash_key(s, keys[i])),
+		            DB_INT(step->story)),
+		        err) < 0)
 			return -1;
 	}
 	return 0;
@@ -68,7 +69,7 @@ static int find_in_day(struct search *f, int64_t day, struct err *err)
 	int more;
 
 	if (db_query(f->db, DB_STORY_KEY_FIND,
-		DB_ARGS(DB_INT(day), DB_INT(f->hash), DB_INT(f->max - f->count)), &rows, err) < 0)
+	        DB_ARGS(DB_INT(day), DB_INT(f->hash), DB_INT(f->max - f->count)), &rows, err) < 0)
 		return -1;
 	while ((more = db_next(&rows, err)) == 1) {
 		uint64_t *story =
@@ -164,14 +165,13 @@ static int prune_keys(struct store_txn *t, int64_t before_day, bool *more, struc
 
 	if (found <= 0 || day >= before_day)
 		return found < 0 ? -1 : 0;
-	found = txn_look_up(
-	    t, DB_STORY_KEY_NTH, DB_ARGS(DB_INT(day), DB_INT(PRUNE_STEP)), &hash, err);
+	found =
+	    txn_look_up(t, DB_STORY_KEY_NTH, DB_ARGS(DB_INT(day), DB_INT(PRUNE_STEP)), &hash, err);
 	if (found < 0)
 		return -1;
 	*more = true;
-	return found == 1
-	           ? txn_run(t, DB_STORY_KEY_PRUNE, DB_ARGS(DB_INT(day), DB_INT(hash)), err)
-	           : txn_run(t, DB_STORY_KEY_PRUNE_DAY, DB_ARGS(DB_INT(day)), err);
+	return found == 1 ? txn_run(t, DB_STORY_KEY_PRUNE, DB_ARGS(DB_INT(day), DB_INT(hash)), err)
+	                  : txn_run(t, DB_STORY_KEY_PRUNE_DAY, DB_ARGS(DB_INT(day)), err);
 }
 
 int story_prune_step(struct store_txn *t, int64_t before, bool *out_more, struct err *err)
@@ -202,8 +202,7 @@ int txn_story_prune(struct store_txn *t, int64_t before, struct err *err)
 
 int story_note_bytes(struct store_txn *t, uint64_t bytes, struct err *err)
 {
-	return txn_run(
-	    t, DB_STORY_DAY_ADD, DB_ARGS(DB_INT(t->now / DAY_S), DB_INT(bytes)), err);
+	return txn_run(t, DB_STORY_DAY_ADD, DB_ARGS(DB_INT(t->now / DAY_S), DB_INT(bytes)), err);
 }
 
 int story_oldest_kept(struct db *db, uint64_t max_bytes, int64_t *out_before, struct err *err)

@@ -57,8 +57,8 @@ int txn_number(struct store_txn *t, enum db_statement id, const struct db_args *
 	return found < 0 ? judge(t, err, &why) : found;
 }
 
-int txn_look_up(struct store_txn *t, enum db_statement id, const struct db_args *args,
-    int64_t *out, struct err *err)
+int txn_look_up(struct store_txn *t, enum db_statement id, const struct db_args *args, int64_t *out,
+    struct err *err)
 {
 	struct err why = { .kind = ERR_NONE };
 

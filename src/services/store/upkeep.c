@@ -17,7 +17,7 @@ enum {
 	REST_MS = 1000,       /* between rounds while there may be something to do */
 	IDLE_MS = 30000,
 	NOTE_MS = 60000,
-	QUIET_ROUNDS = 70,    /* rounds without anything before resting long: folding waits 30 s */
+	QUIET_ROUNDS = 70, /* rounds without anything before resting long: folding waits 30 s */
 	SIZE_CHECK_MS = 600000,
 };
 #define LOG_IDLE_BYTES (1ull << 20)
@@ -64,8 +64,7 @@ static uint64_t log_to_copy(struct store *s)
 static void checkpoint(struct store *s)
 {
 	uint64_t bytes = s->db->engine->log_bytes(s->db);
-	enum db_checkpoint how =
-	    bytes > LOG_MAX_BYTES ? DB_CHECKPOINT_RESET : DB_CHECKPOINT_GENTLE;
+	enum db_checkpoint how = bytes > LOG_MAX_BYTES ? DB_CHECKPOINT_RESET : DB_CHECKPOINT_GENTLE;
 	struct err err = { .kind = ERR_NONE };
 
 	readers_let_go(s);

@@ -12,7 +12,8 @@ static int read_recorded(
 	AUTO_ROWS rows = { .db = db };
 	int more;
 
-	if (db_query(db, DB_VANISHED_SINCE, DB_ARGS(DB_INT(mailbox), DB_INT(modseq)), &rows, err) < 0)
+	if (db_query(db, DB_VANISHED_SINCE, DB_ARGS(DB_INT(mailbox), DB_INT(modseq)), &rows, err) <
+	    0)
 		return -1;
 	while ((more = db_next(&rows, err)) == 1) {
 		if (vanished_decode(db_bytes(&rows, 0), &out->ranges, err) < 0)

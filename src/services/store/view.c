@@ -139,8 +139,7 @@ const struct store_entry *store_view_find(
 	return e;
 }
 
-const struct store_entry *store_view_page(
-    const struct store_view *v, size_t i, uint32_t *out_count)
+const struct store_entry *store_view_page(const struct store_view *v, size_t i, uint32_t *out_count)
 {
 	*out_count = v->pages[i]->count;
 	return v->pages[i]->entries;
@@ -242,7 +241,7 @@ static int load_pages(struct db *db, struct box *b, struct err *err)
 	int more;
 
 	if (db_query(db, DB_PAGE_LIST, DB_ARGS(DB_INT(b->id << 32), DB_INT((b->id + 1) << 32)),
-		&rows, err) < 0)
+	        &rows, err) < 0)
 		return -1;
 	while ((more = db_next(&rows, err)) == 1) {
 		struct store_page *p;

@@ -49,7 +49,7 @@ static void job_undo(struct store_txn *t)
 	struct err err = { .kind = ERR_NONE };
 
 	if (t->has_savepoint && (db_run(t->db, DB_SAVEPOINT_ROLLBACK, DB_NO_ARGS, &err) < 0 ||
-				    db_run(t->db, DB_SAVEPOINT_RELEASE, DB_NO_ARGS, &err) < 0))
+	                            db_run(t->db, DB_SAVEPOINT_RELEASE, DB_NO_ARGS, &err) < 0))
 		txn_failed(t, &err);
 	boxes_undo_job(t);
 	purses_undo_job(t);
@@ -204,9 +204,9 @@ static void run_group(struct store *s, struct job *first)
 			break;
 	}
 	group_end(s, t);
-	tell(t, jobs);
 	if (!t->broken && t->changed)
 		watchers_tell(s, t->events, t->event_count);
+	tell(t, jobs);
 	upkeep_after_group(s);
 }
 
