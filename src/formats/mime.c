@@ -91,8 +91,21 @@ static bool find_boundary(const struct parser *p, str text, size_t *out_level)
 	return false;
 }
 
-/* RFC 2046 §5.1.1 lets blanks follow the boundary. The whole line must match, so that a boundary
- * that only begins like another one is not taken for it. */
+/* "boundary", or "boundary--" with *closing set. */
+static bool match_boundary(const struct parser *p, str text, struct hit *out)
+{
+	out->closing = false;
+	if (find_boundary(p, text, &out->level))
+		return true;
+	if (text.len <= 2 || !str_ends(text, STR("--")))
+		return false;
+	out->closing = true;
+	return find_boundary(p, str_trim(str_sub(text, 0, text.len - 2)), &out->level);
+}
+
+/* RFC 2046 §5.1.1: only the beginning of the line counts, blanks may follow the boundary. The whole
+ * line is tried first, then what stands before a blank, so that neither a boundary with blanks inside
+ * nor one that only begins like another is taken for a different one. */
 static bool is_boundary_line(const struct parser *p, str line, struct hit *out)
 {
 	if (line.len < 3 || line.ptr[0] != '-' || line.ptr[1] != '-' || p->boundaries == 0)
@@ -100,14 +113,12 @@ static bool is_boundary_line(const struct parser *p, str line, struct hit *out)
 	str text = str_trim(str_skip(line, 2));
 	if (text.ptr != line.ptr + 2)
 		return false;
-	out->closing = false;
-	if (find_boundary(p, text, &out->level))
+	if (match_boundary(p, text, out))
 		return true;
-	if (text.len <= 2 || !str_ends(text, STR("--")))
-		return false;
-	text.len -= 2;
-	out->closing = true;
-	return find_boundary(p, text, &out->level);
+	size_t word = 0;
+	while (word < text.len && text.ptr[word] != ' ' && text.ptr[word] != '\t')
+		word++;
+	return word < text.len && match_boundary(p, str_sub(text, 0, word), out);
 }
 
 /* The line end before a boundary line is part of it, unless nothing but the header is before it. */

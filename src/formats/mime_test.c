@@ -59,6 +59,13 @@ static const struct {
 	{ "blanks behind the boundary", STR_INIT(MIXED "--b \t\r\n\r\none\r\n--b--  \r\nx"), STR_INIT("multipart/mixed[45+24,4](text/plain[2+3,0])") },
 	{ "text behind the boundary is no boundary", STR_INIT(MIXED "--b\r\n\r\n--bx\r\n--b-\r\n --b\r\n--b--"),
 	  STR_INIT("multipart/mixed[45+30,5](text/plain[2+16,2])") },
+	{ "words behind the boundary, RFC 2046 section 5.1.1", STR_INIT(MIXED "--b x\r\n\r\none\r\n--b-- x\r\n--b\r\n"),
+	  STR_INIT("multipart/mixed[45+28,5](text/plain[2+3,0])") },
+	{ "boundary that is the first word of the outer one",
+	  STR_INIT("Content-Type: multipart/mixed; boundary=\"b c\"\r\n\r\n--b c\r\n" MIXED "--b\r\n\r\none\r\n--b c--\r\n"),
+	  STR_INIT("multipart/mixed[49+73,7](multipart/mixed[45+10,2](text/plain[2+3,0]))") },
+	{ "boundary declared with blanks at its end", STR_INIT("Content-Type: multipart/mixed; boundary=\"b \"\r\n\r\n--b \r\n\r\none\r\n--b --\r\nepi"),
+	  STR_INIT("multipart/mixed[48+24,4](text/plain[2+3,0])") },
 	{ "boundary that begins like the outer one",
 	  STR_INIT("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/alternative; boundary=bb\r\n\r\n"
 	  "--bb\r\n\r\none\r\n--bb--\r\n--b\r\n\r\ntwo\r\n--b--\r\n"),
