@@ -108,41 +108,48 @@ static bool is_message(str type, str subtype)
 	       (str_ieq(subtype, STR("\"rfc822\"")) || str_ieq(subtype, STR("\"global\"")));
 }
 
-/* The depth of what comes in is limited, so that this may call itself. */
-static int copy_body(str *in, struct buf *out, unsigned depth) // NOLINT(misc-no-recursion)
+static int copy_body(str *in, struct buf *out, unsigned depth);
+
+/* 1*body SP subtype */
+static int copy_multipart(str *in, struct buf *out, unsigned depth) // NOLINT(misc-no-recursion)
+{
+	while (in->len > 0 && in->ptr[0] == '(') {
+		if (copy_body(in, out, depth + 1) < 0)
+			return -1;
+	}
+	return copy_values(in, 1, false, out);
+}
+
+/* type SP subtype, params, id, description, encoding, octets; then lines, or envelope, body, lines */
+static int copy_single(str *in, struct buf *out, unsigned depth) // NOLINT(misc-no-recursion)
 {
 	str type, subtype;
 
+	if (take_atom(in, &type) < 0 || take_char(in, ' ') < 0 || take_atom(in, &subtype) < 0)
+		return -1;
+	buf_add(out, type);
+	buf_addc(out, ' ');
+	buf_add(out, subtype);
+	bool message = is_message(type, subtype);
+	if (copy_values(in, str_ieq(type, STR("\"text\"")) || message ? 6 : 5, false, out) < 0)
+		return -1;
+	if (!message)
+		return 0;
+	if (take_char(in, ' ') < 0)
+		return -1;
+	buf_addc(out, ' ');
+	return copy_body(in, out, depth + 1) < 0 ? -1 : copy_values(in, 1, false, out);
+}
+
+/* The depth of what comes in is limited, so that this may call itself. */
+static int copy_body(str *in, struct buf *out, unsigned depth) // NOLINT(misc-no-recursion)
+{
 	if (depth > NESTING_MAX || take_char(in, '(') < 0)
 		return -1;
 	buf_addc(out, '(');
-	if (in->len > 0 && in->ptr[0] == '(') {
-		while (in->len > 0 && in->ptr[0] == '(') {
-			if (copy_body(in, out, depth + 1) < 0)
-				return -1;
-		}
-		if (copy_values(in, 1, false, out) < 0)
-			return -1;
-	} else {
-		if (take_atom(in, &type) < 0 || take_char(in, ' ') < 0 ||
-		    take_atom(in, &subtype) < 0)
-			return -1;
-		buf_add(out, type);
-		buf_addc(out, ' ');
-		buf_add(out, subtype);
-		bool message = is_message(type, subtype);
-		/* params id description encoding octets, then an envelope or lines */
-		if (copy_values(in, str_ieq(type, STR("\"text\"")) || message ? 6 : 5, false, out) <
-		    0)
-			return -1;
-		if (message) {
-			if (take_char(in, ' ') < 0)
-				return -1;
-			buf_addc(out, ' ');
-			if (copy_body(in, out, depth + 1) < 0 || copy_values(in, 1, false, out) < 0)
-				return -1;
-		}
-	}
+	bool multipart = in->len > 0 && in->ptr[0] == '(';
+	if ((multipart ? copy_multipart : copy_single)(in, out, depth) < 0)
+		return -1;
 	buf_addc(out, ')');
 	return drop_rest(in);
 }

@@ -37,7 +37,7 @@ static void add_field(struct writer *w, str value)
 
 static void add_param(struct writer *w, str name, bool extended, str value)
 {
-	AUTO_BUF full = BUF_INIT(2 * MEMBER_MAX_BYTES);
+	AUTO_BUF full = BUF_INIT((size_t)2 * MEMBER_MAX_BYTES);
 
 	buf_add(&full, str_sub(name, 0, MEMBER_MAX_BYTES));
 	if (extended)

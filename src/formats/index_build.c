@@ -212,7 +212,7 @@ static str decode_fact(struct builder *b, enum fact fact, size_t max)
 
 static void decode_texts(struct builder *b)
 {
-	AUTO_BUF subject = BUF_INIT(8 * SUBJECT_MAX_BYTES);
+	AUTO_BUF subject = BUF_INIT((size_t)8 * SUBJECT_MAX_BYTES);
 
 	word_decode(
 	    str_sub(str_trim(b->facts.first[FACT_SUBJECT]), 0, SUBJECT_MAX_BYTES), &subject);
@@ -322,7 +322,7 @@ static void make_preview(struct builder *b)
 {
 	const struct index_part *part = find_readable(b);
 	AUTO_BUF text = BUF_INIT(PREVIEW_TEXT_BYTES);
-	AUTO_BUF preview = BUF_INIT(4 * PREVIEW_CHARACTERS + 16);
+	AUTO_BUF preview = BUF_INIT((size_t)4 * PREVIEW_CHARACTERS + 16);
 
 	if (!part)
 		return;

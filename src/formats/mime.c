@@ -261,7 +261,7 @@ static uint8_t encoding_of(str value)
 
 	value = str_trim(value);
 	for (size_t i = 0; i < value.len; i++) {
-		if (memchr(" ;(\t\r\n", value.ptr[i], 6))
+		if (str_chr(STR(" ;(\t\r\n"), value.ptr[i]) != STR_NPOS)
 			value.len = i;
 	}
 	for (size_t i = 0; i < sizeof(encodings) / sizeof(encodings[0]); i++) {

@@ -87,7 +87,7 @@ int part_decode(const struct index_part *part, str message, struct buf *out, str
 
 int part_decoded_bytes(const struct index_part *part, str message, uint64_t *out, struct err *err)
 {
-	AUTO_BUF piece = BUF_INIT(2 * PART_CHUNK_BYTES);
+	AUTO_BUF piece = BUF_INIT((size_t)2 * PART_CHUNK_BYTES);
 	struct part_decoder d;
 	uint64_t bytes = 0;
 

@@ -68,7 +68,7 @@ static int take_body(
 static int index_message(
     struct worker *w, const struct frame_content_index *f, int fd, struct buf *out, struct err *err)
 {
-	struct content_body body = { .is_mapped = false };
+	struct content_body body = { .map = NULL };
 
 	if (take_body(f, fd, &body, err) < 0)
 		return -1;

@@ -18,23 +18,18 @@ int content_map(int fd, uint64_t bytes, struct content_body *out, struct err *er
 	if (bytes > CONTENT_BODY_MAX_BYTES)
 		return err_set(err, ERR_LIMIT, "the message of %llu bytes is above the limit of %d",
 		    (unsigned long long)bytes, CONTENT_BODY_MAX_BYTES);
-	*out = (struct content_body){ .is_mapped = bytes > 0 };
-	if (bytes == 0)
-		return 0;
-	void *map = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (map == MAP_FAILED) {
-		out->is_mapped = false;
+	void *map = bytes > 0 ? mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+	if (map == MAP_FAILED)
 		return err_set(err, ERR_SYSTEM, "cannot map the message: %m");
-	}
-	out->bytes = str_new(map, bytes);
+	*out = (struct content_body){ .bytes = str_new(map, bytes), .map = map };
 	return 0;
 }
 
 void content_fini(struct content_body *body)
 {
-	if (body->is_mapped)
-		munmap((void *)(uintptr_t)body->bytes.ptr, body->bytes.len);
-	*body = (struct content_body){ .is_mapped = false };
+	if (body->map)
+		munmap(body->map, body->bytes.len);
+	*body = (struct content_body){ .map = NULL };
 }
 
 int content_index(str message, struct arena *a, struct buf *out, struct err *err)

@@ -22,7 +22,7 @@ enum {
 
 struct content_body {
 	str bytes;
-	bool is_mapped;
+	void *map; /* NULL when the bytes came inline */
 };
 
 /* fd stays the caller's and may be closed afterwards. The file must not shrink while it is mapped:
