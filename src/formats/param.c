@@ -30,7 +30,7 @@ static bool is_token(char c)
 {
 	unsigned char u = (unsigned char)c;
 
-	return u > 0x20 && u != 0x7f && str_chr(STR("()<>@,;:\\"/[]?="), c) == STR_NPOS;:\\\"/[]?=", c, 15);
+	return u > 0x20 && u != 0x7f && str_chr(STR("()<>@,;:\\\"/[]?="), c) == STR_NPOS;
 }
 
 static void skip_comment(str *in)
