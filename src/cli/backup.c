@@ -1,11 +1,12 @@
 /* buzon backup, restore. */
+#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "cli/cli.h"
 #include "services/store/maintain.h"
 
@@ -26,6 +27,90 @@ static void on_problem(void *arg, str text)
 {
 	(void)arg;
 	cli_fail(0, STR_FMT, STR_ARG(text));
+}
+
+/* ---- credentials ---- */
+
+/* The server keeps its credentials locked, so they are copied as files: when neither the database nor its log
+ * changed while that was done, the copy is what is on disk, and opens like after a power cut. */
+enum { TRIES = 20, CREDENTIALS_MAX = 1 << 30 };
+static const char *const credential_files[] = { "auth/auth.db", "auth/auth.db-wal" };
+
+static bool stamp(const char *dir, struct stat out[2])
+{
+	bool there = false;
+
+	for (size_t i = 0; i < 2; i++) {
+		char path[4200];
+		snprintf(path, sizeof(path), "%s/%s", dir, credential_files[i]);
+		out[i] = (struct stat){ .st_size = -1 };
+		there |= stat(path, &out[i]) == 0;
+	}
+	return there;
+}
+
+static bool same(const struct stat a[2], const struct stat b[2])
+{
+	bool same = true;
+
+	for (size_t i = 0; i < 2; i++)
+		same = same && a[i].st_size == b[i].st_size &&
+		       a[i].st_mtim.tv_sec == b[i].st_mtim.tv_sec &&
+		       a[i].st_mtim.tv_nsec == b[i].st_mtim.tv_nsec;
+	return same;
+}
+
+static int copy_file(const char *from, const char *to)
+{
+	AUTO_FD in = open(from, O_RDONLY | O_CLOEXEC);
+	AUTO_FD out = -1;
+	char block[65536];
+	ssize_t n;
+
+	if (in < 0)
+		return errno == ENOENT && (unlink(to) == 0 || errno == ENOENT) ? 0 : -1;
+	out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (out < 0)
+		return -1;
+	while ((n = read(in, block, sizeof(block))) > 0) {
+		if (fd_write_all(out, str_new(block, (size_t)n)) < 0)
+			return -1;
+	}
+	return n < 0 || fsync(out) < 0 ? -1 : 0;
+}
+
+static int copy_both(const char *from, const char *to)
+{
+	for (size_t i = 0; i < 2; i++) {
+		char source[4200], target[4200];
+		snprintf(source, sizeof(source), "%s/%s", from, credential_files[i]);
+		snprintf(target, sizeof(target), "%s/%s", to, credential_files[i]);
+		if (copy_file(source, target) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int copy_credentials(const char *from, const char *to)
+{
+	char dir[4200];
+	struct stat before[2], after[2];
+
+	snprintf(dir, sizeof(dir), "%s/auth", to);
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return cli_fail(EXIT_NO, _("cannot write to '%s': %m"), dir);
+	for (int i = 0; i < TRIES; i++) {
+		if (!stamp(from, before))
+			return 0;
+		if (copy_both(from, to) < 0)
+			return cli_fail(EXIT_NO, _("cannot write to '%s': %m"), dir);
+		stamp(from, after);
+		if (same(before, after))
+			return 0;
+		usleep(100000);
+	}
+	return cli_fail(EXIT_TRY_AGAIN, "%s",
+	    _("passwords change so often just now that they cannot be copied; try again"));
 }
 
 static int say_done(const struct cli *c, const char *kind, const char *where)
@@ -62,7 +147,10 @@ int cli_backup(struct cli *c)
 		return cli_fail_err(&err);
 	int result = store_backup(store, c->argv[0], &progress, &err);
 	store_close(store);
-	return result < 0 ? cli_fail_err(&err) : say_done(c, "backup", c->argv[0]);
+	if (result < 0)
+		return cli_fail_err(&err);
+	status = copy_credentials(data, c->argv[0]);
+	return status ? status : say_done(c, "backup", c->argv[0]);
 }
 
 int cli_restore(struct cli *c)
@@ -79,5 +167,6 @@ int cli_restore(struct cli *c)
 	snprintf(data, sizeof(data), STR_FMT, STR_ARG(c->config->data));
 	if (store_restore(c->argv[0], data, &progress, &err) < 0)
 		return cli_fail_err(&err);
-	return say_done(c, "restore", data);
+	status = copy_credentials(c->argv[0], data);
+	return status ? status : say_done(c, "restore", data);
 }

@@ -48,14 +48,31 @@ static int help(FILE *to, int status)
 	return status;
 }
 
+/* Many machines have no Spanish locale although their users ask for one: texts need none. */
+static void ask_for_spanish(void)
+{
+	static const char *const names[] = { "LC_ALL", "LC_MESSAGES", "LANG" };
+
+	setlocale(LC_ALL, "C.UTF-8");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = getenv(names[i]);
+		if (!value || !*value)
+			continue;
+		if (strncmp(value, "es", 2) == 0)
+			setenv("LANGUAGE", "es", 0);
+		return;
+	}
+}
+
 /* The catalogues stand beside the program in a build directory, else where make install put them. */
 static void choose_language(void)
 {
-	static const char here[] = "/locale";
+	static const char here[] = "/../../po";
 	char path[4096];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof(here));
 
-	setlocale(LC_ALL, "");
+	if (!setlocale(LC_ALL, ""))
+		ask_for_spanish();
 	while (n > 0 && path[n - 1] != '/')
 		n--;
 	if (n > 0) {
