@@ -86,7 +86,7 @@ static void on_lost(void *owner, struct link *link, str why)
 
 /* What every role takes from the supervisor, besides what its kind adds. */
 static const struct frame_def *const common[] = { &frame_def_role_ping, &frame_def_role_stop,
-	&frame_def_role_link, &frame_def_role_reload };
+	&frame_def_role_link, &frame_def_role_reload, &frame_def_role_ticket_key };
 
 static void fill_accepts(struct peer *p)
 {
@@ -259,6 +259,21 @@ static int on_reload(struct boot *b, struct link *link, struct link_frame *in)
 	    NULL, 0, NULL);
 }
 
+static int on_ticket_key(struct boot *b, struct link *link, struct link_frame *in)
+{
+	struct role *r = &b->role;
+	struct frame_role_ticket_key f;
+
+	(void)link;
+	if (frame_decode(in->def, in->payload, &f, NULL) < 0 ||
+	    f.key.len != sizeof(r->tls_ticket_key))
+		return -1;
+	memcpy(r->tls_ticket_key, f.key.ptr, f.key.len);
+	if (r->tls)
+		tls_context_set_ticket_key(r->tls, r->tls_ticket_key);
+	return 0;
+}
+
 static const struct {
 	const struct frame_def *def;
 	int (*run)(struct boot *b, struct link *link, struct link_frame *in);
@@ -267,6 +282,7 @@ static const struct {
 	{ &frame_def_role_stop, on_stop },
 	{ &frame_def_role_link, on_link },
 	{ &frame_def_role_reload, on_reload },
+	{ &frame_def_role_ticket_key, on_ticket_key },
 };
 
 static int on_frame(void *owner, struct link *link, struct link_frame *in)

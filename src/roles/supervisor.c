@@ -22,7 +22,10 @@ enum {
 	ALARM_DEATHS = 5,
 	ALARM_WINDOW_MS = 10 * 1000,
 	BACKOFF_MAX_MS = 5000,
-	STOP_GRACE_MS = 2000, /* of each of the three groups */
+	STEADY_MS = 10 * 1000, /* having lived that long, the next death is a first one again */
+	STOP_GRACE_MS = 1600,  /* of each of the three groups: less than 5 s for all */
+	STOP_MARGIN_MS = 400,  /* what a role is told is less than what it gets */
+	TICKET_KEY_MS = 12 * 60 * 60 * 1000,
 	CONTROL_QUEUE_MAX = 4 << 20,
 };
 
@@ -54,7 +57,7 @@ struct supervisor {
 	struct buf public_bundle, private_bundle;
 	unsigned char ticket_key[32], tls_ticket_key[80];
 	struct child *children[ROLE_COUNT][ROLE_INSTANCES_MAX];
-	struct timer *tick, *stop_timer;
+	struct timer *tick, *stop_timer, *ticket_timer;
 	unsigned stop_group; /* 0: running */
 	int status;
 	bool announced;
@@ -309,8 +312,9 @@ static void spawn(struct child *c)
 		timer_set(c->restart, BACKOFF_MAX_MS);
 		return;
 	}
-	c->pid = pid;
+	/* The loss of the old link, if it comes only now, must not be laid on the new process. */
 	attach(c, control);
+	c->pid = pid;
 	grant_sockets(c);
 }
 
@@ -356,7 +360,6 @@ static int on_frame(void *owner, struct link *link, struct link_frame *in)
 	c->heard_ms = loop_now_ms(c->s->loop);
 	if (in->def == &frame_def_role_ready) {
 		c->ready = c->was_ready = true;
-		c->in_a_row = 0;
 		log_debug(&c->s->log, "role ready", F_CSTR("role", role_name(c->id)),
 		    F_INT("pid", c->pid));
 		announce(c->s);
@@ -409,9 +412,10 @@ static void died(struct child *c, int how)
 		begin_stop(s, 1);
 		return;
 	}
+	uint64_t now = loop_now_ms(s->loop);
 	c->restarts++;
-	c->in_a_row++;
-	if (note_death(c, loop_now_ms(s->loop)))
+	c->in_a_row = now - c->started_ms > STEADY_MS ? 1 : c->in_a_row + 1;
+	if (note_death(c, now))
 		log_alert(&s->log, "role dies again and again; clients get temporary errors",
 		    F_CSTR("role", role_name(c->id)));
 	timer_set(c->restart, backoff_ms(c->in_a_row));
@@ -495,9 +499,10 @@ static void stop_group(struct supervisor *s)
 		if (stop_groups[c->id] != s->stop_group || !c->pid)
 			continue;
 		c->stopping = true;
-		if (!c->ready || link_send(c->link, &frame_def_role_stop,
-		                     &(struct frame_role_stop){ .grace_ms = STOP_GRACE_MS - 500 },
-		                     NULL, 0, NULL) < 0)
+		if (!c->ready ||
+		    link_send(c->link, &frame_def_role_stop,
+		        &(struct frame_role_stop){ .grace_ms = STOP_GRACE_MS - STOP_MARGIN_MS },
+		        NULL, 0, NULL) < 0)
 			kill(c->pid, SIGKILL);
 	}
 	timer_set(s->stop_timer, STOP_GRACE_MS);
@@ -607,6 +612,13 @@ static bool same_listens(const struct config *a, const struct config *b)
 	return same;
 }
 
+static void wipe(struct buf *b)
+{
+	if (b->ptr)
+		secret_wipe(b->ptr, b->cap);
+	buf_fini(b);
+}
+
 /* Everything is read and checked before anything changes: a mistake keeps the old state. */
 static void on_sighup(void *arg)
 {
@@ -631,7 +643,7 @@ static void on_sighup(void *arg)
 		log_warn(&s->log,
 		    "listening addresses and the data directory change with a restart only");
 	buf_fini(&s->public_bundle);
-	buf_fini(&s->private_bundle);
+	wipe(&s->private_bundle);
 	s->public_bundle = public_bundle;
 	s->private_bundle = private_bundle;
 	config_free(s->config);
@@ -639,8 +651,29 @@ static void on_sighup(void *arg)
 	s->config = fresh;
 	s->config_text = text;
 	s->arena = arena;
+	s->log.level = fresh->log_level;
 	s->generation++;
-	send_reload(s->children[ROLE_KEYS][0]);
+	struct child *keys = s->children[ROLE_KEYS][0];
+	if (keys->ready)
+		send_reload(keys);
+	else
+		reload_rest(s); /* keys starts with the new ones anyway */
+}
+
+/* RFC 9325 §3.4: ticket keys are changed; fronts go on reading tickets under the one before. */
+static void renew_ticket_key(void *arg)
+{
+	struct supervisor *s = arg;
+	struct frame_role_ticket_key f = { .key = str_new(
+		                               s->tls_ticket_key, sizeof(s->tls_ticket_key)) };
+
+	random_bytes(s->tls_ticket_key, sizeof(s->tls_ticket_key));
+	FOR_CHILDREN(s, c)
+	{
+		if (c->pid && (c->id == ROLE_FRONT_MX || c->id == ROLE_FRONT_USER))
+			link_send(c->link, &frame_def_role_ticket_key, &f, NULL, 0, NULL);
+	}
+	timer_set(s->ticket_timer, TICKET_KEY_MS);
 }
 
 /* ---- start ----------------------------------------------------------------------------------------- */
@@ -724,6 +757,8 @@ int supervisor_run(struct config *config, const char *config_path)
 	}
 	s->tick = timer_new(s->loop, on_tick, s);
 	s->stop_timer = timer_new(s->loop, stop_late, s);
+	s->ticket_timer = timer_new(s->loop, renew_ticket_key, s);
+	timer_set(s->ticket_timer, TICKET_KEY_MS);
 	make_children(s);
 	on_tick(s);
 	loop_run(s->loop);
