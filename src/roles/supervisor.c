@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -678,23 +677,6 @@ static void renew_ticket_key(void *arg)
 
 /* ---- start ----------------------------------------------------------------------------------------- */
 
-static int open_data(struct supervisor *s, struct err *err)
-{
-	char path[4096];
-
-	snprintf(path, sizeof(path), STR_FMT, STR_ARG(s->config->data));
-	s->data_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->data_dir < 0)
-		return err_set(err, ERR_SYSTEM,
-		    "cannot open the data directory '%s': %m; make it first", path);
-	s->lock = openat(s->data_dir, "server.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (s->lock < 0 || flock(s->lock, LOCK_EX | LOCK_NB) < 0)
-		return err_set(err, ERR_RETRY,
-		    "the data directory '%s' is in use by another server or command, or not yours",
-		    path);
-	return 0;
-}
-
 static int on_signals(struct supervisor *s, struct err *err)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -727,7 +709,7 @@ static int begin(struct supervisor *s, struct err *err)
 	random_bytes(s->ticket_key, sizeof(s->ticket_key));
 	random_bytes(s->tls_ticket_key, sizeof(s->tls_ticket_key));
 	if (read_config(s, &s->config, &s->config_text, &s->arena, err) < 0 ||
-	    open_data(s, err) < 0 ||
+	    supervisor_open_data(s->config, &s->data_dir, &s->lock, err) < 0 ||
 	    supervisor_certificates(s->config, &s->public_bundle, &s->private_bundle, err) < 0 ||
 	    supervisor_listen(s->config, s->sockets, &s->socket_count, err) < 0 ||
 	    supervisor_listen_control(s->data_dir, &s->control, err) < 0)

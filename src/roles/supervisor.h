@@ -1,6 +1,6 @@
 /* supervisor.h: what the files of the supervisor share.
  *
- * Purpose    `buzon serve`: sockets (listen.c), certificates (certs.c), processes (supervisor.c).
+ * Purpose    `buzon serve`: sockets (listen.c), data directory (data.c), certificates (certs.c), processes (supervisor.c).
  * Threads    One. It parses nothing that comes from strangers.
  */
 #ifndef BUZON_ROLES_SUPERVISOR_H
@@ -22,6 +22,11 @@ int supervisor_listen(const struct config *c, struct supervisor_socket out[SOCKE
     size_t *out_count, struct err *err);
 /* The control socket in the data directory, mode 0600. */
 int supervisor_listen_control(int data_dir, int *out_fd, struct err *err);
+
+/* ---- supervisor_data.c ---- */
+/* Opens the data directory and locks it against a second server. Started as root with a user of its own,
+ * everything in it becomes that user's: the roles that keep files run as him. */
+int supervisor_open_data(const struct config *c, int *out_dir, int *out_lock, struct err *err);
 
 /* ---- supervisor_certs.c ---- */
 /* Reads and checks all certificates and keys; two bundles: for fronts, and (with keys) for keys. */

@@ -1,0 +1,64 @@
+#include <fcntl.h>
+#include <ftw.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "roles/supervisor.h"
+
+enum { WALK_FDS = 16 };
+
+/* nftw takes no argument of ours; the walk happens once, before anything else runs. */
+static uid_t owner_uid;
+static gid_t owner_gid;
+
+static int own(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)type, (void)ftw;
+	if (st->st_uid == owner_uid)
+		return 0;
+	return lchown(path, owner_uid, owner_gid);
+}
+
+/* Files that an administrator's command made as root while no server ran would be closed to the roles. */
+static int give_to_user(const struct config *c, const char *path, struct err *err)
+{
+	char name[64];
+
+	if (geteuid() != 0 || c->user.len == 0)
+		return 0;
+	snprintf(name, sizeof(name), STR_FMT, STR_ARG(c->user));
+	const struct passwd *user = getpwnam(name);
+	if (!user)
+		return err_set(err, ERR_INPUT,
+		    "this machine has no user '%s' (setting user); make it first", name);
+	owner_uid = user->pw_uid;
+	owner_gid = user->pw_gid;
+	if (nftw(path, own, WALK_FDS, FTW_PHYS | FTW_MOUNT) != 0)
+		return err_set(err, ERR_SYSTEM,
+		    "cannot give the data directory '%s' to the user '%s': %m", path, name);
+	return 0;
+}
+
+int supervisor_open_data(const struct config *c, int *out_dir, int *out_lock, struct err *err)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), STR_FMT, STR_ARG(c->data));
+	AUTO_FD dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_set(err, ERR_SYSTEM,
+		    "cannot open the data directory '%s': %m; make it first", path);
+	AUTO_FD lock = openat(dir, "server.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
+		return err_set(err, ERR_RETRY,
+		    "the data directory '%s' is in use by another server or command, or not yours",
+		    path);
+	if (give_to_user(c, path, err) < 0)
+		return -1;
+	*out_dir = TAKE_FD(dir);
+	*out_lock = TAKE_FD(lock);
+	return 0;
+}
