@@ -5,12 +5,18 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <linux/securebits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,6 +32,10 @@
 #endif
 #ifndef IS_SANITIZED
 #define IS_SANITIZED false
+#endif
+/* meson -Dsandbox_log=true, for finding out what a role needs; never for a server in use. */
+#ifndef SANDBOX_LOG
+#define SANDBOX_LOG false
 #endif
 
 /* ---- limits ----------------------------------------------------------------------------------- */
@@ -58,9 +68,18 @@ enum {
 	           LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM,
 };
 
+enum { SCOPE_ABSTRACT_SOCKETS = 1, SCOPE_SIGNALS = 2 }; /* ABI 6 */
+
 struct ruleset {
-	uint64_t fs, net;
+	uint64_t fs, net, scoped;
 };
+
+static size_t ruleset_bytes(int abi)
+{
+	if (abi >= 6)
+		return sizeof(struct ruleset);
+	return abi >= 4 ? offsetof(struct ruleset, scoped) : offsetof(struct ruleset, net);
+}
 
 int sandbox_landlock_abi(void)
 {
@@ -92,21 +111,42 @@ static int allow_path(int ruleset, int at, const char *path, uint64_t access)
 	return (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 }
 
-/* Below the data directory: write. During the start besides: read the system's libraries and tables (gconv,
- * passwd), never /proc, never other data. */
+/* What a start reads, and what a role with threads can read ever after: shared tables and libraries, no
+ * place where anybody keeps secrets. Never /proc, never other data. */
+static const struct {
+	const char *path;
+	uint64_t access;
+} readable[] = {
+	{ "/usr/lib", FS_READ },
+	{ "/usr/lib64", FS_READ },
+	{ "/usr/share", FS_READ },
+	{ "/lib", FS_READ },
+	{ "/lib64", FS_READ },
+	{ "/etc/ld.so.cache", LANDLOCK_ACCESS_FS_READ_FILE },
+	{ "/etc/localtime", LANDLOCK_ACCESS_FS_READ_FILE },
+	{ "/etc/nsswitch.conf", LANDLOCK_ACCESS_FS_READ_FILE },
+	{ "/etc/passwd", LANDLOCK_ACCESS_FS_READ_FILE },
+	{ "/etc/group", LANDLOCK_ACCESS_FS_READ_FILE },
+	{ "/etc/ssl/openssl.cnf", LANDLOCK_ACCESS_FS_READ_FILE },
+};
+
+static uint64_t net_handled(const struct sandbox_options *o)
+{
+	return o->grants & GRANT_CONNECT ? NET_BIND_TCP : NET_BIND_TCP | NET_CONNECT_TCP;
+}
+
+/* Below the data directory: read and write. */
 static int landlock(const struct sandbox_options *o, bool is_start)
 {
 	int abi = sandbox_landlock_abi();
 	uint64_t fs = fs_handled(abi);
-	struct ruleset attr = { .fs = fs };
+	struct ruleset attr = {
+		.fs = fs, .net = net_handled(o), .scoped = SCOPE_ABSTRACT_SOCKETS | SCOPE_SIGNALS
+	};
 
 	if (abi == 0)
 		return 0;
-	if (abi >= 4)
-		attr.net =
-		    o->grants & GRANT_CONNECT ? NET_BIND_TCP : NET_BIND_TCP | NET_CONNECT_TCP;
-	AUTO_FD ruleset = (int)syscall(
-	    SYS_landlock_create_ruleset, &attr, abi >= 4 ? sizeof(attr) : sizeof(attr.fs), 0);
+	AUTO_FD ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, ruleset_bytes(abi), 0);
 	if (ruleset < 0)
 		return -1;
 	uint64_t write = (FS_READ | FS_WRITE | FS_TRUNCATE | LANDLOCK_ACCESS_FS_REFER) & fs;
@@ -114,9 +154,8 @@ static int landlock(const struct sandbox_options *o, bool is_start)
 		if (allow_path(ruleset, o->data_dir, *p, write) < 0)
 			return -1;
 	}
-	static const char *const readable[] = { "/usr", "/lib", "/lib64", "/etc", NULL };
-	for (size_t i = 0; is_start && readable[i]; i++) {
-		if (allow_path(ruleset, AT_FDCWD, readable[i], FS_READ) < 0)
+	for (size_t i = 0; is_start && i < sizeof(readable) / sizeof(readable[0]); i++) {
+		if (allow_path(ruleset, AT_FDCWD, readable[i].path, readable[i].access) < 0)
 			return -1;
 	}
 	return (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
@@ -188,6 +227,8 @@ static int drop_capabilities(void)
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[2] = { { 0 } };
 
+	/* Needs a capability itself: as an ordinary user there is nothing to give up. */
+	(void)prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED, 0, 0, 0);
 	for (int cap = 0; cap <= 63; cap++)
 		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 	return (int)syscall(SYS_capset, &header, none);
@@ -210,8 +251,8 @@ static const int base_calls[] = { SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(read
 	SCMP_SYS(sched_getaffinity), SCMP_SYS(getrusage), SCMP_SYS(membarrier), SCMP_SYS(sysinfo),
 	SCMP_SYS(uname), SCMP_SYS(mlock), SCMP_SYS(munlock) };
 
-static const int socket_calls[] = { SCMP_SYS(accept4), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
-	SCMP_SYS(setsockopt), SCMP_SYS(getpeername), SCMP_SYS(getsockname), SCMP_SYS(sendfile) };
+static const int socket_calls[] = { SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(getpeername),
+	SCMP_SYS(getsockname), SCMP_SYS(sendfile) };
 
 static const int file_calls[] = { SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(unlink),
 	SCMP_SYS(unlinkat), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2),
@@ -225,8 +266,8 @@ static const int file_calls[] = { SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(unl
 	SCMP_SYS(pwritev) };
 
 static const int memfd_calls[] = { SCMP_SYS(memfd_create), SCMP_SYS(ftruncate) };
-static const int pair_calls[] = { SCMP_SYS(socketpair) };
-static const int connect_calls[] = { SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind) };
+static const int accept_calls[] = { SCMP_SYS(accept4) };
+static const int connect_calls[] = { SCMP_SYS(connect), SCMP_SYS(bind) };
 
 /* What AddressSanitizer asks for at the end and in reports. */
 static const int sanitizer_calls[] = { SCMP_SYS(readlink), SCMP_SYS(prctl), SCMP_SYS(getrlimit),
@@ -246,9 +287,9 @@ static const struct {
 } tables[] = {
 	{ 0, CALLS(base_calls) },
 	{ GRANT_SOCKETS_IO | GRANT_CONNECT, CALLS(socket_calls) },
+	{ GRANT_SOCKETS_IO, CALLS(accept_calls) },
 	{ GRANT_FILES, CALLS(file_calls) },
 	{ GRANT_MEMFD, CALLS(memfd_calls) },
-	{ GRANT_SOCKETPAIR, CALLS(pair_calls) },
 	{ GRANT_CONNECT, CALLS(connect_calls) },
 };
 
@@ -261,37 +302,69 @@ static int allow_all(scmp_filter_ctx ctx, const int *calls, size_t count)
 	return 0;
 }
 
-enum { IOCTL_FIONBIO = 0x5421, IOCTL_TCGETS = 0x5401 };
+/* Calls that are allowed with certain arguments only. Each argument compares equal, under its mask. */
+struct condition {
+	unsigned grant; /* 0: everybody */
+	int call;
+	unsigned count;
+	struct {
+		unsigned index;
+		uint64_t mask, value;
+	} args[2];
+};
+#define ALL_BITS UINT64_MAX
 
-static int allow_ioctl(scmp_filter_ctx ctx, scmp_datum_t request)
+static const struct condition conditions[] = {
+	/* Memory that can be run is never made. */
+	{ 0, SCMP_SYS(mmap), 1, { { 2, PROT_EXEC, 0 } } },
+	{ 0, SCMP_SYS(mprotect), 1, { { 2, PROT_EXEC, 0 } } },
+	/* FIONBIO is libuv's; TCGETS is how the reader of the configuration asks at a reload whether it
+	 * talks to a terminal. */
+	{ 0, SCMP_SYS(ioctl), 1, { { 1, ALL_BITS, FIONBIO } } },
+	{ 0, SCMP_SYS(ioctl), 1, { { 1, ALL_BITS, TCGETS } } },
+	{ GRANT_SOCKETS_IO | GRANT_CONNECT, SCMP_SYS(setsockopt), 2,
+	    { { 1, ALL_BITS, IPPROTO_TCP }, { 2, ALL_BITS, TCP_NODELAY } } },
+	{ GRANT_SOCKETS_IO | GRANT_CONNECT, SCMP_SYS(setsockopt), 2,
+	    { { 1, ALL_BITS, SOL_SOCKET }, { 2, ALL_BITS, SO_KEEPALIVE } } },
+	{ GRANT_SOCKETS_IO | GRANT_CONNECT, SCMP_SYS(setsockopt), 2,
+	    { { 1, ALL_BITS, SOL_SOCKET }, { 2, ALL_BITS, SO_RCVTIMEO } } },
+	{ GRANT_SOCKETS_IO | GRANT_CONNECT, SCMP_SYS(setsockopt), 2,
+	    { { 1, ALL_BITS, SOL_SOCKET }, { 2, ALL_BITS, SO_SNDTIMEO } } },
+	{ GRANT_SOCKETPAIR, SCMP_SYS(socketpair), 1, { { 0, ALL_BITS, AF_UNIX } } },
+	{ GRANT_CONNECT, SCMP_SYS(socket), 1, { { 0, ALL_BITS, AF_INET } } },
+	{ GRANT_CONNECT, SCMP_SYS(socket), 1, { { 0, ALL_BITS, AF_INET6 } } },
+};
+
+static int allow_if(scmp_filter_ctx ctx, const struct condition *c)
 {
-	return seccomp_rule_add(
-	    ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, request));
+	struct scmp_arg_cmp args[2];
+
+	for (unsigned i = 0; i < c->count; i++)
+		args[i] = (struct scmp_arg_cmp){ .arg = c->args[i].index,
+			.op = SCMP_CMP_MASKED_EQ,
+			.datum_a = c->args[i].mask,
+			.datum_b = c->args[i].value };
+	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, c->call, c->count, args);
 }
 
-/* Memory that is both made and run: never. */
-static int allow_unless_exec(scmp_filter_ctx ctx, int call)
+static int allow_with_conditions(scmp_filter_ctx ctx, unsigned grants)
 {
+	for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++) {
+		const struct condition *c = &conditions[i];
+		if ((!c->grant || (c->grant & grants)) && allow_if(ctx, c) < 0)
+			return -1;
+	}
+	/* A process may send signals to itself only (abort). */
 	return seccomp_rule_add(
-	    ctx, SCMP_ACT_ALLOW, call, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, (scmp_datum_t)PROT_EXEC, 0));
-}
-
-/* A process may send signals to itself only (abort). FIONBIO is libuv's; TCGETS is how the reader of the
- * configuration asks at a reload whether it talks to a terminal. */
-static int allow_with_conditions(scmp_filter_ctx ctx)
-{
-	if (allow_unless_exec(ctx, SCMP_SYS(mmap)) < 0 ||
-	    allow_unless_exec(ctx, SCMP_SYS(mprotect)) < 0)
-		return -1;
-	if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-	        SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())) < 0)
-		return -1;
-	return allow_ioctl(ctx, IOCTL_FIONBIO) < 0 || allow_ioctl(ctx, IOCTL_TCGETS) < 0 ? -1 : 0;
+	    ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 }
 
 static int fill_filter(scmp_filter_ctx ctx, unsigned grants)
 {
-	if (seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1) < 0 || allow_with_conditions(ctx) < 0)
+	/* Calls of the other architectures (i386, x32) end the process, whatever their number. */
+	if (seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1) < 0 ||
+	    seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) < 0 ||
+	    allow_with_conditions(ctx, grants) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		if (tables[i].grant && !(tables[i].grant & grants))
@@ -305,10 +378,34 @@ static int fill_filter(scmp_filter_ctx ctx, unsigned grants)
 	return 0;
 }
 
+/* With SANDBOX_LOG: says which call it was, then ends as the filter would have done. */
+static void on_refused(int signum, siginfo_t *info, void *context)
+{
+	char text[] = "buzon: system call 000 is not in this role's table\n";
+	unsigned n = (unsigned)info->si_syscall;
+
+	(void)context;
+	for (size_t at = sizeof("buzon: system call 000") - 2; n && text[at] != ' '; at--, n /= 10)
+		text[at] = (char)('0' + n % 10);
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(128 + signum);
+}
+
+static uint32_t refusal(void)
+{
+	const struct sigaction action = { .sa_sigaction = on_refused, .sa_flags = SA_SIGINFO };
+
+	if (IS_SANITIZED)
+		return SCMP_ACT_ERRNO(EPERM);
+	if (!SANDBOX_LOG)
+		return SCMP_ACT_KILL_PROCESS;
+	sigaction(SIGSYS, &action, NULL);
+	return SCMP_ACT_TRAP;
+}
+
 static int seccomp(unsigned grants)
 {
-	scmp_filter_ctx ctx = seccomp_init(
-	    IS_SANITIZED ? (uint32_t)SCMP_ACT_ERRNO(EPERM) : (uint32_t)SCMP_ACT_KILL_PROCESS);
+	scmp_filter_ctx ctx = seccomp_init(refusal());
 	int result = ctx && fill_filter(ctx, grants) == 0 && seccomp_load(ctx) == 0 ? 0 : -1;
 
 	seccomp_release(ctx);
@@ -322,6 +419,8 @@ int sandbox_early(struct sandbox_options *o, struct err *err)
 	o->empty_dir = -1;
 	if (set_limits() < 0)
 		return err_set(err, ERR_SYSTEM, "cannot set the limits of the process: %m");
+	if (has_user(o) && !getpwnam(o->user))
+		return err_set(err, ERR_INPUT, "this machine has no user '%s'", o->user);
 	if (o->write_paths && has_user(o) && become_user(o->user) < 0)
 		return err_set(err, ERR_SYSTEM, "cannot become the user '%s': %m", o->user);
 	if (!o->write_paths && has_user(o) && (o->empty_dir = open_empty_dir()) < 0)
@@ -343,6 +442,10 @@ int sandbox_late(const struct sandbox_options *o, struct err *err)
 		return err_set(err, ERR_SYSTEM, "cannot become the user '%s': %m", o->user);
 	if (!o->write_paths && landlock(&closed, false) < 0)
 		return err_set(err, ERR_SYSTEM, "cannot set up Landlock: %m");
+	/* No new process and no new thread, whatever the filter says. (Root is not bound by it.) */
+	const struct rlimit none = { 0, 0 };
+	if (!IS_SANITIZED && setrlimit(RLIMIT_NPROC, &none) < 0)
+		return err_set(err, ERR_SYSTEM, "cannot limit the number of processes: %m");
 	if (drop_capabilities() < 0)
 		return err_set(err, ERR_SYSTEM, "cannot drop capabilities: %m");
 	if (seccomp(o->grants) < 0)

@@ -10,7 +10,8 @@
  * Errors     ERR_SYSTEM: the role must not run. A kernel without Landlock is no error: seccomp, which
  *            refuses the system calls themselves, is the stronger wall; it is logged.
  * Builds     With AddressSanitizer, calls outside the table fail with EPERM instead of killing the process:
- *            the sanitizer makes some of its own.
+ *            the sanitizer makes some of its own. With -Dsandbox_log=true a refused call is named on standard
+ *            error before the process ends.
  */
 #ifndef BUZON_ROLES_SANDBOX_H
 #define BUZON_ROLES_SANDBOX_H
