@@ -53,7 +53,9 @@ static struct client_key key_of(str address)
 		return key;
 	memcpy(text, address.ptr ? address.ptr : "", address.len);
 	text[address.len] = '\0';
-	if (inet_pton(AF_INET, text, key.bytes) != 1 && inet_pton(AF_INET6, text, key.bytes) == 1)
+	if (inet_pton(AF_INET, text, key.bytes) == 1)
+		key.bytes[15] = 4; /* not to be taken for an IPv6 network */
+	else if (inet_pton(AF_INET6, text, key.bytes) == 1)
 		memset(key.bytes + 8, 0, 8);
 	return key;
 }

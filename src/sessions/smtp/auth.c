@@ -37,7 +37,7 @@ static void on_result(void *arg, struct link_frame *reply)
 
 	if (reply && frame_decode(reply->def, reply->payload, &r, NULL) < 0)
 		r = (struct frame_sasl_result){ .outcome = SASL_UNAVAILABLE };
-	s->is_authenticating = r.outcome == SASL_CONTINUE;
+	s->is_authenticating = reply && r.outcome == SASL_CONTINUE;
 	if (s->conn) {
 		if (r.outcome == SASL_OK)
 			keep_ticket(s, &r);
@@ -49,6 +49,7 @@ static void on_result(void *arg, struct link_frame *reply)
 static void ask(struct smtp_front *s, const struct frame_def *def, const void *frame)
 {
 	if (!s->env->auth) {
+		s->is_authenticating = false;
 		smtp_session_auth(s->engine, SMTP_AUTH_UNAVAILABLE, STR_NONE);
 		return;
 	}
@@ -71,7 +72,7 @@ void smtp_front_auth_start(struct smtp_front *s, const struct smtp_event *e)
 	        .initial = e->auth.data,
 	        .peer_address = conn_peer_address(s->conn),
 	        .protocol = PROTOCOL_SUBMISSION,
-	        .tls = tls.active || s->env->config->allow_plain_sign_in,
+	        .tls = tls.active || s->may_be_plain,
 	        .cb_exporter = tls.active ? conn_tls_exporter(s->conn) : STR_NONE,
 	        .cb_end_point = tls.active ? conn_tls_server_end_point(s->conn) : STR_NONE,
 	    });
@@ -86,8 +87,16 @@ void smtp_front_auth_step(struct smtp_front *s, const struct smtp_event *e)
 void smtp_front_auth_abort(struct smtp_front *s, const struct smtp_event *e)
 {
 	(void)e;
-	s->is_authenticating = false;
-	if (s->env->auth)
+	/* Also when auth has said yes already and the client broke off behind it. */
+	secret_wipe(s->ticket.ptr, s->ticket.len);
+	buf_fini(&s->ticket);
+	smtp_auth_drop(s);
+}
+
+void smtp_auth_drop(struct smtp_front *s)
+{
+	if (s->is_authenticating && s->env->auth)
 		link_send(s->env->auth, &frame_def_sasl_abort,
 		    &(struct frame_sasl_abort){ .session = s->id }, NULL, 0, NULL);
+	s->is_authenticating = false;
 }

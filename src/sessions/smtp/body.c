@@ -1,3 +1,4 @@
+/* The body of a message on its way to core: in memory, in a memory file, or in core's spool file. */
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -7,12 +8,12 @@
 
 void smtp_upload_init(struct smtp_upload *b)
 {
-	*b = (struct smtp_upload){ .inline_bytes = BUF_INIT(INLINE_BODY_MAX), .fd = -1 };
+	*b = (struct smtp_upload){ .block = BUF_INIT(INLINE_BODY_MAX), .fd = -1 };
 }
 
 void smtp_upload_fini(struct smtp_upload *b)
 {
-	buf_fini(&b->inline_bytes);
+	buf_fini(&b->block);
 	fd_close(&b->fd);
 }
 
@@ -23,25 +24,26 @@ void smtp_upload_reset(struct smtp_upload *b)
 	smtp_upload_init(b);
 }
 
-static int to_memfd(struct smtp_upload *b)
+/* A message of many dots comes in many small pieces; they are written together. */
+static int write_block(struct smtp_upload *b)
 {
-	b->fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (b->fd < 0 || fd_write_all(b->fd, buf_str(&b->inline_bytes)) < 0)
+	if (b->fd < 0)
+		b->fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (b->fd < 0 || fd_write_all(b->fd, buf_str(&b->block)) < 0)
 		return -1;
-	buf_fini(&b->inline_bytes);
+	buf_reset(&b->block);
 	return 0;
 }
 
 int smtp_upload_add(struct smtp_upload *b, str bytes)
 {
 	b->bytes += bytes.len;
-	if (b->fd < 0 && b->bytes <= INLINE_BODY_MAX) {
-		buf_add(&b->inline_bytes, bytes);
-		return buf_ok(&b->inline_bytes) ? 0 : -1;
-	}
-	if (b->fd < 0 && to_memfd(b) < 0)
+	if (bytes.len > INLINE_BODY_MAX - b->block.len && write_block(b) < 0)
 		return -1;
-	return fd_write_all(b->fd, bytes);
+	if (bytes.len > INLINE_BODY_MAX)
+		return fd_write_all(b->fd, bytes);
+	buf_add(&b->block, bytes);
+	return 0;
 }
 
 bool smtp_upload_wants_spool(const struct smtp_upload *b)
@@ -51,28 +53,31 @@ bool smtp_upload_wants_spool(const struct smtp_upload *b)
 
 int smtp_upload_to_spool(struct smtp_upload *b, int fd)
 {
-	char block[16384];
+	AUTO_FD spool = fd;
+	char piece[16384];
 	off_t at = 0;
 	ssize_t n;
 
-	while ((n = pread(b->fd, block, sizeof(block), at)) > 0) {
-		if (fd_write_all(fd, str_new(block, (size_t)n)) < 0)
-			break;
+	while ((n = pread(b->fd, piece, sizeof(piece), at)) > 0) {
+		if (fd_write_all(spool, str_new(piece, (size_t)n)) < 0)
+			return -1;
 		at += n;
 	}
-	if (n != 0) {
-		fd_close(&fd);
+	if (n < 0)
 		return -1;
-	}
 	fd_close(&b->fd);
-	b->fd = fd;
+	b->fd = TAKE_FD(spool);
 	b->is_spool = true;
 	return 0;
 }
 
 int smtp_upload_seal(struct smtp_upload *b)
 {
-	if (b->fd < 0 || b->is_spool)
+	if (b->fd < 0)
+		return 0;
+	if (write_block(b) < 0)
+		return -1;
+	if (b->is_spool)
 		return 0;
 	return fcntl(b->fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 }

@@ -7,16 +7,19 @@
 #ifndef BUZON_SESSIONS_SMTP_INTERNAL_H
 #define BUZON_SESSIONS_SMTP_INTERNAL_H
 
-#include "base/arena.h"
 #include "base/buf.h"
 #include "protocols/smtp/smtp.h"
 #include "sessions/front.h"
 
-enum { MEMFD_BODY_MAX = 256 * 1024 }; /* above it the body goes to a file that core opened */
+enum {
+	MEMFD_BODY_MAX = 256 * 1024, /* above it the body goes to a file that core opened */
+	NOTES_MAX = 50,              /* refusals of one connection that are told to the story */
+	CLOSING_MS = 30 * 1000,      /* for a client that does not read our last words */
+};
 
 struct smtp_upload {
-	struct buf inline_bytes; /* up to INLINE_BODY_MAX */
-	int fd;                  /* memfd or spool; -1 while inline */
+	struct buf block; /* all of it up to INLINE_BODY_MAX; then what is not written yet */
+	int fd;           /* memfd or spool; -1 while inline */
 	bool is_spool;
 	uint64_t bytes;
 };
@@ -29,7 +32,7 @@ int smtp_upload_add(struct smtp_upload *b, str bytes);
 bool smtp_upload_wants_spool(const struct smtp_upload *b);
 /* Moves what is there to the spool file; takes fd. */
 int smtp_upload_to_spool(struct smtp_upload *b, int fd);
-/* No more changes: core relies on the seals. */
+/* Writes what is left. No more changes follow: core relies on the seals. */
 int smtp_upload_seal(struct smtp_upload *b);
 
 struct smtp_front {
@@ -38,15 +41,17 @@ struct smtp_front {
 	struct conn *conn; /* NULL: closed */
 	struct smtp_session *engine;
 	enum listen_service service;
-	uint64_t id;         /* of the session, and of its transactions: one at a time */
-	struct arena *arena; /* until the next HELO */
-	str helo;
+	uint64_t id; /* of the session, and of its transactions: one at a time */
+	struct buf helo;
 	struct buf hostname; /* the configuration may be replaced meanwhile */
 	struct timer *timer;
 	uint64_t timer_at, greet_at;
 	unsigned requests; /* frames that somebody will answer */
 	bool waiting;      /* nothing is fed until the answer is there */
 	bool starting_tls, tls_under_way, pumping, closing;
+	bool is_eof;       /* the client has said all; it may still read */
+	bool may_be_plain; /* sign-in without TLS is allowed for this peer */
+	unsigned notes;
 
 	/* sign-in */
 	struct buf ticket;
@@ -61,7 +66,10 @@ struct smtp_front {
 	struct buf recipient; /* of the RCPT at hand */
 	size_t accepted;
 	struct smtp_upload upload;
-	bool body_refused; /* core had no room for it */
+	struct smtp_body_failure {
+		unsigned code;
+		char enhanced[16], text[512];
+	} * failure; /* why the body will not be kept; NULL: it is fine so far */
 };
 
 void smtp_front_pump(struct smtp_front *s);
@@ -74,6 +82,7 @@ smtp_event_fn smtp_tx_mail, smtp_tx_rcpt, smtp_tx_data, smtp_tx_body, smtp_tx_me
     smtp_tx_reset, smtp_tx_refused;
 /* The connection is gone in the middle of it. */
 void smtp_tx_drop(struct smtp_front *s);
+void smtp_auth_drop(struct smtp_front *s);
 enum frame_protocol smtp_protocol_of(const struct smtp_front *s);
 
 #endif

@@ -27,7 +27,7 @@ static void maybe_free(struct smtp_front *s)
 		secret_wipe(s->ticket.ptr, s->ticket.len);
 	buf_fini(&s->ticket);
 	buf_fini(&s->hostname);
-	arena_free(s->arena);
+	buf_fini(&s->helo);
 	free(s);
 }
 
@@ -47,9 +47,7 @@ static void on_closed(void *owner, struct conn *c, str reason)
 	log_debug(s->env->log, "smtp connection over", F_STR("peer", conn_peer_address(c)),
 	    F_STR("why", reason));
 	smtp_tx_drop(s);
-	if (s->is_authenticating)
-		link_send(s->env->auth, &frame_def_sasl_abort,
-		    &(struct frame_sasl_abort){ .session = s->id }, NULL, 0, NULL);
+	smtp_auth_drop(s);
 	front_leave(s->env, &s->member);
 	s->env->ended(s->env, conn_peer_address(c));
 	s->conn = NULL;
@@ -87,8 +85,8 @@ static void on_timer(void *arg)
 
 static void on_hello(struct smtp_front *s, const struct smtp_event *e)
 {
-	arena_reset(s->arena);
-	s->helo = arena_str(s->arena, e->hello.name);
+	buf_reset(&s->helo);
+	buf_add(&s->helo, e->hello.name);
 }
 
 static void on_starttls(struct smtp_front *s, const struct smtp_event *e)
@@ -163,6 +161,30 @@ static void feed(struct smtp_front *s)
 	}
 }
 
+static void start_tls(struct smtp_front *s)
+{
+	s->starting_tls = s->tls_under_way = true;
+	conn_set_deadline(
+	    s->conn, s->env->config->limits.signin_s * UINT64_C(1000), "shaking hands");
+	conn_start_tls(s->conn, s->env->tls);
+}
+
+/* Nothing more will be said: the engine is done, or the client has ended its side and all that it said
+ * has been answered. */
+static bool is_over(const struct smtp_front *s)
+{
+	if (s->waiting || s->closing || s->starting_tls)
+		return false;
+	return smtp_session_is_done(s->engine) || (s->is_eof && !conn_is_congested(s->conn));
+}
+
+static void hang_up(struct smtp_front *s)
+{
+	s->closing = true;
+	conn_close(s->conn);
+	conn_set_deadline(s->conn, CLOSING_MS, "closing");
+}
+
 void smtp_front_pump(struct smtp_front *s)
 {
 	if (s->pumping)
@@ -172,13 +194,10 @@ void smtp_front_pump(struct smtp_front *s)
 	feed(s);
 	send_output(s);
 	s->pumping = false;
-	if (s->starting_tls && !s->tls_under_way) {
-		s->tls_under_way = true;
-		conn_start_tls(s->conn, s->env->tls);
-	} else if (smtp_session_is_done(s->engine) && !s->waiting && !s->closing) {
-		s->closing = true;
-		conn_close(s->conn);
-	}
+	if (s->starting_tls && !s->tls_under_way)
+		start_tls(s);
+	else if (is_over(s))
+		hang_up(s);
 	arm_timer(s);
 }
 
@@ -198,13 +217,22 @@ static void on_drained(void *owner, struct conn *c)
 	on_data(owner, c);
 }
 
+/* A client may end its side and still read what we say to what it sent. */
+static void on_eof(void *owner, struct conn *c)
+{
+	struct smtp_front *s = owner;
+
+	s->is_eof = true;
+	on_data(owner, c);
+}
+
 static void start_engine(struct smtp_front *s, bool tls_active);
 
 static void on_tls(void *owner, struct conn *c)
 {
 	struct smtp_front *s = owner;
 
-	(void)c;
+	conn_set_deadline(c, 0, NULL);
 	if (!s->engine)
 		start_engine(s, true);
 	else
@@ -225,9 +253,11 @@ static void on_stop(struct front_member *m)
 	smtp_front_pump(s);
 }
 
-static const struct conn_handlers conn_events = {
-	.on_data = on_data, .on_tls = on_tls, .on_drained = on_drained, .on_closed = on_closed
-};
+static const struct conn_handlers conn_events = { .on_data = on_data,
+	.on_eof = on_eof,
+	.on_tls = on_tls,
+	.on_drained = on_drained,
+	.on_closed = on_closed };
 
 static enum smtp_role role_of(enum listen_service s)
 {
@@ -249,12 +279,19 @@ static struct smtp_limits limits_of(const struct config *c)
 	return l;
 }
 
+static bool is_near(str address)
+{
+	return str_starts(address, STR("127.")) || str_eq(address, STR("::1")) ||
+	       str_eq(address, STR("local"));
+}
+
 static void start_engine(struct smtp_front *s, bool tls_active)
 {
 	const struct config *c = s->env->config;
 	bool may_sign_in = role_of(s->service) == SMTP_ROLE_SUBMISSION;
 	uint32_t delay = s->service == LISTEN_SMTP ? c->limits.greeting_delay_ms : 0;
 
+	s->may_be_plain = c->allow_plain_sign_in && is_near(conn_peer_address(s->conn));
 	buf_init(&s->hostname, 256);
 	buf_add(&s->hostname, c->hostname);
 	s->engine = smtp_session_new(&(struct smtp_options){
@@ -263,7 +300,7 @@ static void start_engine(struct smtp_front *s, bool tls_active)
 	    .limits = limits_of(c),
 	    .tls_offered = s->env->tls && !tls_active && s->service != LISTEN_LMTP,
 	    .tls_active = tls_active,
-	    .allow_plain = c->allow_plain_sign_in,
+	    .allow_plain = s->may_be_plain,
 	    .hold_greeting = delay > 0,
 	    .mechanisms = may_sign_in ? mechanisms : STR_NONE,
 	    .mechanisms_tls = may_sign_in ? mechanisms_tls : STR_NONE,
@@ -286,9 +323,12 @@ void smtp_accept(struct front_env *env, int fd, enum listen_service service)
 	s->env = env;
 	s->service = service;
 	s->id = ++env->next_session;
-	s->arena = arena_new(NULL, "smtp session", 1 << 20);
 	s->timer = timer_new(env->loop, on_timer, s);
 	buf_init(&s->ticket, 512);
+	buf_init(&s->helo, 256);
+	buf_init(&s->sender, ADDRESS_MAX);
+	buf_init(&s->envid, 256);
+	buf_init(&s->recipient, ADDRESS_MAX);
 	smtp_upload_init(&s->upload);
 	s->conn = conn_new(env->loop, fd,
 	    &(struct conn_options){ .handlers = &conn_events,
@@ -297,13 +337,14 @@ void smtp_accept(struct front_env *env, int fd, enum listen_service service)
 	        .high_water = HIGH_WATER,
 	        .low_water = LOW_WATER });
 	front_join(env, &s->member);
-	if (service == LISTEN_SUBMISSIONS) {
-		s->starting_tls = s->tls_under_way = true;
-		conn_set_deadline(
-		    s->conn, (uint64_t)env->config->limits.signin_s * 1000, "shaking hands");
-		conn_start_tls(s->conn, env->tls);
-		return;
+	if (service != LISTEN_SUBMISSIONS) {
+		start_engine(s, false);
+		smtp_front_pump(s);
+	} else if (env->tls) {
+		start_tls(s);
+	} else {
+		log_warn(env->log, "no certificate for submissions",
+		    F_STR("peer", conn_peer_address(s->conn)));
+		conn_abort(s->conn, "no certificate is configured");
 	}
-	start_engine(s, false);
-	smtp_front_pump(s);
 }

@@ -1,5 +1,9 @@
 /* The transaction: recipients and message, asked of core. */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/fd.h"
+#include "base/num.h"
 #include "sessions/smtp/internal.h"
 
 static const struct smtp_reply not_now = { 451, STR_INIT("4.3.0"),
@@ -24,7 +28,7 @@ static void note(struct smtp_front *s, str recipient, unsigned code, str text)
 {
 	struct frame_story_note f = {
 		.peer_address = conn_peer_address(s->conn),
-		.helo = s->helo,
+		.helo = buf_str(&s->helo),
 		.sender = s->tx_open ? s->mail.sender : STR_NONE,
 		.recipient = recipient,
 		.code = code,
@@ -32,12 +36,14 @@ static void note(struct smtp_front *s, str recipient, unsigned code, str text)
 		.protocol = smtp_protocol_of(s),
 	};
 
-	if (s->env->core && link_is_up(s->env->core))
+	if (s->env->core && link_is_up(s->env->core) && s->notes++ < NOTES_MAX)
 		link_send(s->env->core, &frame_def_story_note, &f, NULL, 0, NULL);
 }
 
 void smtp_tx_refused(struct smtp_front *s, const struct smtp_event *e)
 {
+	log_event(s->env->log, "smtp refused", F_STR("peer", conn_peer_address(s->conn)),
+	    F_INT("code", e->refused.code), F_STR("why", e->refused.text));
 	note(s, STR_NONE, e->refused.code, e->refused.text);
 }
 
@@ -45,8 +51,10 @@ void smtp_tx_refused(struct smtp_front *s, const struct smtp_event *e)
 
 void smtp_tx_mail(struct smtp_front *s, const struct smtp_event *e)
 {
-	buf_init(&s->sender, ADDRESS_MAX);
-	buf_init(&s->envid, 256);
+	if (!core_is_there(s)) {
+		smtp_session_answer(s->engine, not_now);
+		return;
+	}
 	buf_add(&s->sender, e->mail.sender);
 	buf_add(&s->envid, e->mail.envid);
 	s->mail = e->mail;
@@ -57,9 +65,7 @@ void smtp_tx_mail(struct smtp_front *s, const struct smtp_event *e)
 	s->tx_open = true;
 	s->tx_asked = false;
 	s->accepted = 0;
-	smtp_session_answer(
-	    s->engine, core_is_there(s) ? (struct smtp_reply){ 250, STR("2.1.0"), STR("sender ok") }
-	                                : not_now);
+	smtp_session_answer(s->engine, (struct smtp_reply){ 250, STR("2.1.0"), STR("sender ok") });
 }
 
 static void on_rcpt_result(void *arg, struct link_frame *reply)
@@ -97,10 +103,9 @@ void smtp_tx_rcpt(struct smtp_front *s, const struct smtp_event *e)
 		.size_hint = s->mail.size,
 		.ticket = buf_str(&s->ticket),
 		.peer_address = conn_peer_address(s->conn),
-		.helo = s->helo,
+		.helo = buf_str(&s->helo),
 		.protocol = smtp_protocol_of(s),
 	};
-	buf_init(&s->recipient, ADDRESS_MAX);
 	buf_add(&s->recipient, e->rcpt.recipient);
 	s->tx_asked = true;
 	s->waiting = true;
@@ -115,29 +120,58 @@ void smtp_tx_data(struct smtp_front *s, const struct smtp_event *e)
 {
 	(void)e;
 	smtp_upload_reset(&s->upload);
-	s->body_refused = false;
-	smtp_session_answer(s->engine,
-	    core_is_there(s)
-	        ? (struct smtp_reply){ 354, STR_NONE, STR("go ahead; end with a single dot") }
-	        : not_now);
+	/* The engine has its own words for yes. */
+	smtp_session_answer(
+	    s->engine, core_is_there(s) ? (struct smtp_reply){ 354, STR_NONE, STR_NONE } : not_now);
 }
+
+/* The rest of the body is read and forgotten; the answer waits for its end. The first reason stays. */
+static void fail_body(struct smtp_front *s, struct smtp_reply r)
+{
+	smtp_upload_reset(&s->upload);
+	if (s->failure)
+		return;
+	s->failure = calloc(1, sizeof(*s->failure));
+	if (!s->failure)
+		abort();
+	s->failure->code = r.code;
+	snprintf(s->failure->enhanced, sizeof(s->failure->enhanced), STR_FMT, STR_ARG(r.enhanced));
+	snprintf(s->failure->text, sizeof(s->failure->text), STR_FMT, STR_ARG(r.text));
+}
+
+static const struct smtp_reply no_room = { 452, STR_INIT("4.3.1"),
+	STR_INIT("there is no room for the message at the moment; try again later") };
 
 static void on_spool(void *arg, struct link_frame *reply)
 {
 	struct smtp_front *s = arg;
+	struct frame_spool_result r = { 0 };
 
-	if (!reply || reply->fds[0] < 0 ||
-	    smtp_upload_to_spool(&s->upload, TAKE_FD(reply->fds[0])) < 0)
-		s->body_refused = true;
+	if (!s->conn || !s->tx_open) {
+		smtp_front_request_done(s);
+		return;
+	}
+	bool is_read = reply && frame_decode(reply->def, reply->payload, &r, NULL) == 0;
+	if (!is_read)
+		fail_body(s, not_now);
+	else if (!r.ok || reply->fds[0] < 0)
+		fail_body(
+		    s, r.code >= 400 ? (struct smtp_reply){ r.code, r.enhanced, r.text } : no_room);
+	else if (smtp_upload_to_spool(&s->upload, TAKE_FD(reply->fds[0])) < 0)
+		fail_body(s, no_room);
 	smtp_front_request_done(s);
 }
 
 void smtp_tx_body(struct smtp_front *s, const struct smtp_event *e)
 {
-	if (s->body_refused)
+	if (s->failure)
 		return;
-	if (smtp_upload_add(&s->upload, e->body) < 0 || !core_is_there(s)) {
-		s->body_refused = true;
+	if (!core_is_there(s)) {
+		fail_body(s, not_now);
+		return;
+	}
+	if (smtp_upload_add(&s->upload, e->body) < 0) {
+		fail_body(s, no_room);
 		return;
 	}
 	if (!smtp_upload_wants_spool(&s->upload))
@@ -164,18 +198,14 @@ static void answer_all(struct smtp_front *s, struct smtp_reply reply)
 /* "250 2.0.0 kept as ..." */
 static struct smtp_reply parse_line(str line)
 {
-	struct smtp_reply r = not_now;
-	unsigned code = 0;
+	struct smtp_reply r = { 0 };
 
-	if (line.len < 4)
-		return r;
-	for (int i = 0; i < 3; i++)
-		code = code * 10 + (unsigned)(line.ptr[i] - '0');
-	line = str_skip(line, 4);
-	size_t gap = str_chr(line, ' ');
-	if (code < 200 || code > 599 || gap == STR_NPOS)
-		return r;
-	return (struct smtp_reply){ code, str_sub(line, 0, gap), str_skip(line, gap + 1) };
+	if (num_take_u32(&line, 599, &r.code) < 0 || r.code < 200 || take_space(&line) < 0 ||
+	    take_word(&line, 16, &r.enhanced) < 0)
+		return not_now;
+	(void)take_space(&line);
+	r.text = line;
+	return r;
 }
 
 static void on_message_result(void *arg, struct link_frame *reply)
@@ -202,7 +232,7 @@ static void fill_message(
 		.ticket = buf_str(&s->ticket),
 		.peer_address = conn_peer_address(s->conn),
 		.peer_port = conn_peer_port(s->conn),
-		.helo = s->helo,
+		.helo = buf_str(&s->helo),
 		.tls_version = tls->active ? str_sub(str_c(tls->version), 0, 32) : STR_NONE,
 		.tls_cipher = tls->active ? str_c(tls->cipher) : STR_NONE,
 		.protocol = smtp_protocol_of(s),
@@ -212,7 +242,7 @@ static void fill_message(
 		.utf8 = s->mail.utf8,
 		.requiretls = s->mail.requiretls,
 		.body_bytes = s->upload.bytes,
-		.body = s->upload.fd < 0 ? buf_str(&s->upload.inline_bytes) : STR_NONE,
+		.body = s->upload.fd < 0 ? buf_str(&s->upload.block) : STR_NONE,
 	};
 }
 
@@ -222,12 +252,13 @@ void smtp_tx_message(struct smtp_front *s, const struct smtp_event *e)
 	struct frame_message f;
 
 	(void)e;
-	if (s->body_refused || !core_is_there(s) || smtp_upload_seal(&s->upload) < 0) {
-		answer_all(s, s->body_refused
-		                  ? (struct smtp_reply){ 452, STR("4.3.1"),
-		                        STR("there is no room for the message at the moment; "
-		                            "try again later") }
-		                  : not_now);
+	if (!core_is_there(s))
+		fail_body(s, not_now);
+	else if (!s->failure && smtp_upload_seal(&s->upload) < 0)
+		fail_body(s, no_room);
+	if (s->failure) {
+		answer_all(s, (struct smtp_reply){ s->failure->code, str_c(s->failure->enhanced),
+		                  str_c(s->failure->text) });
 		return;
 	}
 	conn_tls_info(s->conn, &tls);
@@ -249,6 +280,7 @@ void smtp_tx_drop(struct smtp_front *s)
 	s->tx_asked = s->tx_open = false;
 	buf_fini(&s->sender);
 	buf_fini(&s->envid);
+	free(TAKE(s->failure));
 	smtp_upload_reset(&s->upload);
 }
 
