@@ -13,11 +13,8 @@ static struct smtp_body_reader *open_body(struct smtp_session *s)
 	return s->body;
 }
 
-/* The first reason stays. */
 static void fail_body(struct smtp_body_reader *b, struct smtp_reply r)
 {
-	if (b->failure.code)
-		return;
 	b->failure.code = r.code;
 	snprintf(b->failure.enhanced, sizeof(b->failure.enhanced), STR_FMT, STR_ARG(r.enhanced));
 	snprintf(b->failure.text, sizeof(b->failure.text), STR_FMT, STR_ARG(r.text));
@@ -49,9 +46,19 @@ static void decline_message(struct smtp_session *s, struct smtp_reply r)
 	smtp_note(s, r.code, r.text);
 }
 
-static struct smtp_reply failure_reply(const struct smtp_failure *f)
+/* Why the body is refused; code 0: it is not. In an order of weight, so that the answer does not depend
+ * on the pieces in which the bytes came. */
+static struct smtp_reply verdict(const struct smtp_body_reader *b)
 {
-	return (struct smtp_reply){ f->code, str_c(f->enhanced), str_c(f->text) };
+	const struct smtp_failure *f = &b->failure;
+
+	if (f->code)
+		return (struct smtp_reply){ f->code, str_c(f->enhanced), str_c(f->text) };
+	if (b->is_too_big)
+		return too_big;
+	if (b->has_bare)
+		return bare_byte;
+	return b->data.has_nul ? has_nul : (struct smtp_reply){ 0 };
 }
 
 static void hang_up(struct smtp_session *s, struct smtp_reply r)
@@ -68,18 +75,16 @@ static void take_bytes(struct smtp_session *s, str bytes)
 	struct smtp_body_reader *b = s->body;
 
 	b->bytes += bytes.len;
-	if (b->bytes > s->o.limits.message_bytes)
-		fail_body(b, too_big);
-	if (b->data.has_nul)
-		fail_body(b, has_nul);
-	if (!b->failure.code) {
+	b->is_too_big |= b->bytes > s->o.limits.message_bytes;
+	struct smtp_reply why = verdict(b);
+	if (!why.code) {
 		s->event.body = bytes;
 		smtp_push(s, SMTP_EVENT_BODY);
 		return;
 	}
 	b->swallowed += bytes.len;
 	if (b->swallowed > s->o.limits.swallow_bytes)
-		hang_up(s, failure_reply(&b->failure));
+		hang_up(s, why);
 }
 
 static void ask_message(struct smtp_session *s)
@@ -152,11 +157,12 @@ size_t smtp_feed_data(struct smtp_session *s, str bytes)
 		take_bytes(s, block);
 	if (result != SMTP_DATA_END || s->mode == SMTP_MODE_DONE)
 		return used;
-	if (!s->body->failure.code) {
+	struct smtp_reply why = verdict(s->body);
+	if (!why.code) {
 		ask_message(s);
 		return used;
 	}
-	decline_message(s, failure_reply(&s->body->failure));
+	decline_message(s, why);
 	smtp_end_transaction(s, SMTP_READY);
 	smtp_resume(s);
 	return used;
@@ -168,7 +174,7 @@ size_t smtp_feed_data(struct smtp_session *s, str bytes)
 static void chunk_failed(struct smtp_session *s)
 {
 	struct smtp_body_reader *b = s->body;
-	struct smtp_reply r = failure_reply(&b->failure);
+	struct smtp_reply r = verdict(b);
 	bool is_stray = b->is_stray, is_last = b->is_last;
 
 	if (is_last && !is_stray)
@@ -189,9 +195,8 @@ static void chunk_taken(struct smtp_session *s)
 	struct smtp_body_reader *b = s->body;
 	AUTO_BUF text = BUF_INIT(64);
 
-	if (b->is_last && !smtp_data_check_end(&b->data))
-		fail_body(b, bare_byte);
-	if (b->failure.code) {
+	b->has_bare |= b->is_last && !smtp_data_check_end(&b->data);
+	if (verdict(b).code) {
 		chunk_failed(s);
 	} else if (b->is_last) {
 		ask_message(s);
@@ -224,8 +229,9 @@ static void read_chunk(struct smtp_session *s)
 
 	start_reading(s, SMTP_MODE_CHUNK);
 	/* Refused already, and more than we care to discard. */
-	if (b->failure.code && b->chunk_left > s->o.limits.swallow_bytes - b->swallowed)
-		hang_up(s, failure_reply(&b->failure));
+	struct smtp_reply why = verdict(b);
+	if (why.code && b->chunk_left > s->o.limits.swallow_bytes - b->swallowed)
+		hang_up(s, why);
 	else if (b->chunk_left == 0)
 		chunk_taken(s);
 }
@@ -286,8 +292,8 @@ void smtp_on_bdat(struct smtp_session *s, str args)
 		return;
 	}
 	if (size > s->o.limits.message_bytes - b->bytes)
-		fail_body(b, too_big);
-	if (s->state == SMTP_CHUNKS || b->failure.code)
+		b->is_too_big = true;
+	if (s->state == SMTP_CHUNKS || b->is_too_big)
 		read_chunk(s);
 	else
 		smtp_ask(s, SMTP_EVENT_DATA_BEGIN, SMTP_WAIT_CHUNK);

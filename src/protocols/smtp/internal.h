@@ -59,7 +59,7 @@ enum {
 	SMTP_STEP_ARENA = 256 * 1024,
 };
 
-/* Why a body is refused; kept until all of it has been read. */
+/* Somebody's decision against a body; kept until all of it has been read. */
 struct smtp_failure {
 	unsigned code; /* 0: not refused */
 	char enhanced[12];
@@ -71,7 +71,8 @@ struct smtp_body_reader {
 	struct smtp_failure failure;
 	uint64_t bytes, swallowed;
 	uint64_t chunk_bytes, chunk_left; /* BDAT */
-	bool is_last, is_stray;           /* stray: BDAT outside a transaction */
+	bool is_too_big, has_bare;
+	bool is_last, is_stray; /* stray: BDAT outside a transaction */
 };
 
 struct smtp_transaction {
