@@ -90,10 +90,10 @@ void smtp_front_auth_abort(struct smtp_front *s, const struct smtp_event *e)
 	/* Also when auth has said yes already and the client broke off behind it. */
 	secret_wipe(s->ticket.ptr, s->ticket.len);
 	buf_fini(&s->ticket);
-	smtp_auth_drop(s);
+	smtp_front_auth_drop(s);
 }
 
-void smtp_auth_drop(struct smtp_front *s)
+void smtp_front_auth_drop(struct smtp_front *s)
 {
 	if (s->is_authenticating && s->env->auth)
 		link_send(s->env->auth, &frame_def_sasl_abort,

@@ -82,7 +82,7 @@ smtp_event_fn smtp_tx_mail, smtp_tx_rcpt, smtp_tx_data, smtp_tx_body, smtp_tx_me
     smtp_tx_reset, smtp_tx_refused;
 /* The connection is gone in the middle of it. */
 void smtp_tx_drop(struct smtp_front *s);
-void smtp_auth_drop(struct smtp_front *s);
+void smtp_front_auth_drop(struct smtp_front *s);
 enum frame_protocol smtp_protocol_of(const struct smtp_front *s);
 
 #endif

@@ -47,7 +47,7 @@ static void on_closed(void *owner, struct conn *c, str reason)
 	log_debug(s->env->log, "smtp connection over", F_STR("peer", conn_peer_address(c)),
 	    F_STR("why", reason));
 	smtp_tx_drop(s);
-	smtp_auth_drop(s);
+	smtp_front_auth_drop(s);
 	front_leave(s->env, &s->member);
 	s->env->ended(s->env, conn_peer_address(c));
 	s->conn = NULL;
