@@ -323,7 +323,8 @@ static bool is_over(const struct stream *s)
 
 static unsigned wanted_events(const struct stream *s)
 {
-	unsigned events = s->queued > 0 ? WATCH_WRITE : 0;
+	/* Also when the queue went empty while somebody else had the stream: on_drained is owed. */
+	unsigned events = s->queued > 0 || s->was_congested ? WATCH_WRITE : 0;
 
 	if (!s->eof && !s->closing && stream_input(s).len < STREAM_INPUT_MAX)
 		events |= WATCH_READ;
@@ -387,7 +388,7 @@ static void on_ready(void *arg, unsigned events)
 		return;
 	}
 	s->holds++;
-	if (events & WATCH_WRITE && s->queued > 0)
+	if (events & WATCH_WRITE && (s->queued > 0 || s->was_congested))
 		write_turn(s);
 	if (events & WATCH_READ && !s->dead && !s->lent)
 		read_turn(s);
