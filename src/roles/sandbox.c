@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -151,6 +152,9 @@ static int landlock(const struct sandbox_options *o, bool is_start)
 		return -1;
 	uint64_t write = (FS_READ | FS_WRITE | FS_TRUNCATE | LANDLOCK_ACCESS_FS_REFER) & fs;
 	for (const char *const *p = o->write_paths; p && *p; p++) {
+		/* On the first start it is not there yet, and later it could not be allowed any more. */
+		if (mkdirat(o->data_dir, *p, 0700) < 0 && errno != EEXIST)
+			return -1;
 		if (allow_path(ruleset, o->data_dir, *p, write) < 0)
 			return -1;
 	}
