@@ -82,7 +82,12 @@ size_t str_find(str s, str needle)
 
 size_t str_ifind(str s, str needle)
 {
+	char first = needle.len ? ascii_lower(needle.ptr[0]) : '\0';
+
 	for (size_t i = 0; needle.len <= s.len && i <= s.len - needle.len; i++) {
+		/* Most places are ruled out by one byte. */
+		if (needle.len && ascii_lower(s.ptr[i]) != first)
+			continue;
 		if (str_ieq(str_sub(s, i, needle.len), needle))
 			return i;
 	}
