@@ -233,25 +233,43 @@ static int decode_head(str *in, str *out_envelope, str *out_bodystructure, struc
 	return 0;
 }
 
+/* Everything up to the ranges. */
+static int decode_texts(str *in, struct message_index *index, struct err *err)
+{
+	if (decode_head(in, &index->envelope, &index->bodystructure, err) < 0)
+		return -1;
+	if (decode_numbers(in, index) < 0)
+		return err_set(err, ERR_INPUT, "the message index has damaged numbers");
+	for (size_t i = 0; i < TEXT_COUNT; i++) {
+		if (take_counted(in, TEXT_MAX_BYTES, text_at(index, i)) < 0)
+			return err_set(err, ERR_INPUT, "the message index has damaged texts");
+	}
+	return 0;
+}
+
 int message_index_decode(str bytes, struct arena *a, struct message_index *out, struct err *err)
 {
 	struct message_index index = { .flags = 0 };
 	str in = bytes;
 
-	if (decode_head(&in, &index.envelope, &index.bodystructure, err) < 0)
+	if (decode_texts(&in, &index, err) < 0)
 		return -1;
-	if (decode_numbers(&in, &index) < 0)
-		return err_set(err, ERR_INPUT, "the message index has damaged numbers");
-	for (size_t i = 0; i < TEXT_COUNT; i++) {
-		if (take_counted(&in, TEXT_MAX_BYTES, text_at(&index, i)) < 0)
-			return err_set(err, ERR_INPUT, "the message index has damaged texts");
-	}
 	if (decode_bcc(&in, &index) < 0)
 		return err_set(err, ERR_INPUT, "the message index has damaged ranges");
 	if (decode_parts(&in, a, &index) < 0)
 		return err_set(err, ERR_INPUT, "the message index has a damaged part");
 	if (in.len > 0)
 		return err_set(err, ERR_INPUT, "the message index has %zu bytes too many", in.len);
+	*out = index;
+	return 0;
+}
+
+int message_index_peek_texts(str bytes, struct message_index *out, struct err *err)
+{
+	struct message_index index = { .flags = 0 };
+
+	if (decode_texts(&bytes, &index, err) < 0)
+		return -1;
 	*out = index;
 	return 0;
 }

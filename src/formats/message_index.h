@@ -54,8 +54,8 @@ enum index_flag {
 	INDEX_HAS_BARE_LF = 32,
 	INDEX_MANY_FROM = 64,  /* more than one From field */
 	INDEX_LONG_LINE = 128, /* a line over 998 bytes */
-	INDEX_BAD_FROM = 256,  /* From or Sender is not a clean address list: from is a best guess */
-	INDEX_MANY_BCC = 512,  /* more Bcc fields than bcc has room for */
+	INDEX_BAD_FROM = 256, /* From or Sender is not a clean address list: from is a best guess */
+	INDEX_MANY_BCC = 512, /* more Bcc fields than bcc has room for */
 };
 
 struct index_range {
@@ -93,6 +93,8 @@ int message_index_decode(str bytes, struct arena *a, struct message_index *out, 
 int message_index_peek(str bytes, str *out_envelope, str *out_bodystructure, struct err *err);
 /* Only enum index_flag, likewise. */
 int message_index_peek_flags(str bytes, uint32_t *out, struct err *err);
+/* All but bcc and parts, whose counts are then 0: for searches through many messages. */
+int message_index_peek_texts(str bytes, struct message_index *out, struct err *err);
 /* Adds delta to every offset: a Received field was put in front. header_bytes and bytes grow as
  * well. */
 void message_index_shift(struct message_index *index, uint64_t delta);
