@@ -85,10 +85,8 @@ static int need_row(struct search *s, struct search_message *m, struct err *err)
 		return 0;
 	if (!s->reader && store_reader_open(s->conn->store, &s->reader, err) < 0)
 		return -1;
-	if (store_reader_message(s->reader, m->entry->message, &m->row, err) < 0)
-		return -1;
-	arena_reset(s->message_arena);
-	if (message_index_decode(m->row.index, s->message_arena, &m->index, err) < 0)
+	if (store_reader_message(s->reader, m->entry->message, &m->row, err) < 0 ||
+	    message_index_peek_texts(m->row.index, &m->index, err) < 0)
 		return -1;
 	m->has_row = true;
 	return 0;
@@ -100,7 +98,9 @@ static int need_body(struct search *s, struct search_message *m, struct err *err
 		return -1;
 	if (m->has_body)
 		return 0;
-	if (store_blob_map(s->conn->store, &m->row.blob, &m->body, err) < 0)
+	arena_reset(s->message_arena);
+	if (message_index_decode(m->row.index, s->message_arena, &m->index, err) < 0 ||
+	    store_blob_map(s->conn->store, &m->row.blob, &m->body, err) < 0)
 		return -1;
 	m->has_body = true;
 	return 0;
