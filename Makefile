@@ -2,7 +2,7 @@
 PREFIX ?= /usr/local
 export PREFIX
 
-.PHONY: all run test install bench crash fuzz check-asan lint format clean
+.PHONY: all run test install crash fuzz check-asan lint format clean
 
 all: build/build.ninja
 	ninja -C build
@@ -23,10 +23,6 @@ test:
 install: all
 	ninja -C build install
 
-# Side by side with Debian's Postfix and Dovecot. Needs root; takes some minutes.
-bench: all
-	scripts/deps bench
-	bench/run
 
 # The long form of the crash test: 200 kills.
 crash: all

@@ -487,8 +487,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_role),
-		cmocka_unit_test(test_auth_stays_in_its_room),
+		cmocka_unit_test(test_every_role), cmocka_unit_test(test_auth_stays_in_its_room),
 		cmocka_unit_test(test_as_root), /* last: it gives the directory away */
 	};
 

@@ -231,7 +231,7 @@ static int check_accounts(struct check *c, struct err *err)
 		if (sum->bytes != db_u64(&rows, 3) || sum->messages != db_u64(&rows, 4))
 			problem(c,
 			    "account '" STR_FMT "': uses %llu bytes and %llu messages, its "
-			                        "mailboxes hold %llu and %llu",
+			    "mailboxes hold %llu and %llu",
 			    STR_ARG(str_sub(db_bytes(&rows, 1), 0, 100)),
 			    (unsigned long long)db_u64(&rows, 3),
 			    (unsigned long long)db_u64(&rows, 4), (unsigned long long)sum->bytes,
