@@ -125,6 +125,7 @@ static void open_drop(struct pop3_conn *c)
 		    F_CSTR("why", err.text));
 		stream_write(c->stream, STR("-ERR [SYS/TEMP] the mailbox cannot be opened now, "
 		                            "try again later\r\n"));
+		c->failed = true;
 		return;
 	}
 	c->engine = pop3_session_new(&(struct pop3_options){
