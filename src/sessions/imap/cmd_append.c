@@ -90,7 +90,9 @@ static int check_message(struct imap_cmd *cmd, const struct imap_conn *c,
 		return err_set(err, ERR_LIMIT, "the message has %llu bytes, %llu are allowed",
 		    (unsigned long long)m->body.length, (unsigned long long)most);
 	}
-	/* RFC 9051 §4.3: NUL travels in a literal8 only. */
+	/* RFC 9051 §4.3: NUL travels in a literal8 only.
+	 * DEVIATION RFC 3516 §4.4: such a message is kept as it came and BODY[] gives it back with
+	 * its NUL, rather than with its parts encoded anew: signatures stay whole. */
 	if (m->body.has_nul && !m->body.binary)
 		return err_set(err, ERR_INPUT, "the message contains NUL; literal8 (~{) is needed");
 	if (m->flags.keyword_count > STORE_KEYWORDS_MAX) {

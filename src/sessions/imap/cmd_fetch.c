@@ -153,6 +153,10 @@ static int start(struct imap_cmd *cmd, struct imap_conn *c, struct err *err)
 
 static int finish(struct imap_cmd *cmd, const struct fetch *f, struct err *err)
 {
+	if (f->failure.kind != ERR_NONE) {
+		*err = f->failure;
+		return -1;
+	}
 	if (f->some_unknown_cte) {
 		cmd->code = STR("UNKNOWN-CTE");
 		return err_set(err, ERR_DENIED, "a part has an encoding that is not known here");
@@ -171,8 +175,7 @@ static int fetch_run(struct imap_cmd *cmd, struct imap_conn *c, struct err *err)
 	if (!cmd->progress && start(cmd, c, err) < 0)
 		return -1;
 	struct fetch *f = cmd->progress;
-	int rc = fetch_walk(f, err);
-	return rc == IMAP_RUN_DONE ? finish(cmd, f, err) : rc;
+	return fetch_walk(f) == IMAP_RUN_MORE ? IMAP_RUN_MORE : finish(cmd, f, err);
 }
 
 const struct imap_command imap_cmd_fetch = {

@@ -6,6 +6,11 @@
 #include "sessions/imap/sets.h"
 #include "sessions/imap/sync.h"
 
+enum {
+	FOUND_ARENA_MAX = 2000 << 20,
+	SAVED_RANGES_MAX = 1000000, /* of "$"; RFC 5182 §2.3 lets us refuse */
+};
+
 static int search_parse(struct imap_cmd *cmd, struct imap_lexer *in, struct err *err)
 {
 	struct imap_search *search = arena_one(cmd->arena, struct imap_search);
@@ -230,7 +235,11 @@ static int find(struct imap_cmd *cmd, struct imap_conn *c, struct found *out, st
 	/* RFC 5530 §3: the result is right, but the client should look for EXPUNGE. */
 	if (s.some_gone || c->selected->known != c->selected->told)
 		cmd->code = cmd->uid ? cmd->code : STR("EXPUNGEISSUED");
-	collect(c->selected, &mask, cmd->arena, out);
+	collect(c->selected, &mask, arena_new(cmd->arena, "found", FOUND_ARENA_MAX), out);
+	if (search->returns & RETURN_SAVE && out->uids.count > SAVED_RANGES_MAX) {
+		cmd->code = STR("NOTSAVED");
+		return err_set(err, ERR_LIMIT, "too many messages to save");
+	}
 	return 0;
 }
 

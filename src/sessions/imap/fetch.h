@@ -39,6 +39,8 @@ struct fetch {
 	size_t range;
 	uint32_t next_uid;
 	bool some_gone, some_unknown_cte;
+	struct err failure; /* of the first message that could not be read */
+	uint32_t walked;
 
 	/* While it runs. */
 	struct cursor known, now, old;
@@ -49,8 +51,8 @@ struct fetch {
 	bool is_first_item;
 };
 
-/* DONE or MORE, or -1. */
-int fetch_walk(struct fetch *f, struct err *err);
+/* DONE or MORE. */
+enum imap_run fetch_walk(struct fetch *f);
 
 enum fetched { FETCHED, FETCH_GONE, FETCH_UNKNOWN_CTE, FETCH_FAILED };
 

@@ -1,6 +1,8 @@
 #include "sessions/imap/fetch.h"
 #include "sessions/imap/sync.h"
 
+enum { GONE_EVERY = 256 };
+
 /* Flags are told when asked for, and when this FETCH has just set \Seen. RFC 9051 §6.4.5 */
 static bool is_newly_seen(struct fetch *f, const struct store_entry *e)
 {
@@ -69,27 +71,40 @@ static void print_head(struct fetch *f, struct print *p, const struct store_entr
 	print_dates(f, p, e);
 }
 
-static int fetch_one(struct fetch *f, struct print *p, const struct store_entry *e, struct err *err)
+/* One message that cannot be read must not hide the others. */
+static void keep_failure(struct fetch *f, const struct err *why)
 {
+	if (f->failure.kind != ERR_NONE)
+		return;
+	f->failure = *why;
+	/* A damaged index is our fault, not the client's. */
+	if (why->kind == ERR_INPUT)
+		f->failure.kind = ERR_SYSTEM;
+}
+
+static void fetch_one(struct fetch *f, struct print *p, const struct store_entry *e)
+{
+	struct err why = { .kind = ERR_NONE };
+
 	if (!(f->simple & ATT_OF_ROW) && !f->args->atts.section_count) {
 		print_head(f, p, e);
 		print_lit(p, ")\r\n");
-		return 0;
+		return;
 	}
-	switch (fetch_message(f, p, e, print_head, err)) {
+	switch (fetch_message(f, p, e, print_head, &why)) {
 	case FETCHED:
 		print_lit(p, ")\r\n");
-		return 0;
+		break;
 	case FETCH_GONE:
 		f->some_gone = true;
-		return 0;
+		break;
 	case FETCH_UNKNOWN_CTE:
 		f->some_unknown_cte = true;
-		return 0;
+		break;
 	case FETCH_FAILED:
+		keep_failure(f, &why);
 		break;
 	}
-	return -1;
 }
 
 /* The entry as it is now, for the message the client means; NULL when it was expunged meanwhile. */
@@ -100,22 +115,23 @@ static const struct store_entry *newest(struct fetch *f, const struct store_entr
 	return sel->told == sel->known ? known : cursor_find(&f->now, known->uid);
 }
 
-static int fetch_entry(
-    struct fetch *f, struct print *p, const struct store_entry *known, struct err *err)
+static void fetch_entry(struct fetch *f, struct print *p, const struct store_entry *known)
 {
 	const struct imap_fetch_modifiers *m = &f->args->modifiers;
 	const struct store_entry *e = newest(f, known);
 
-	if (!e) {
+	if (!e)
 		f->some_gone = true;
-		return 0;
-	}
-	if (m->has_changed_since && e->modseq <= m->changed_since)
-		return 0;
-	return fetch_one(f, p, e, err);
+	else if (!m->has_changed_since || e->modseq > m->changed_since)
+		fetch_one(f, p, e);
 }
 
-static int walk_range(struct fetch *f, struct print *p, struct err *err)
+static bool is_for_nobody(struct fetch *f)
+{
+	return ++f->walked % GONE_EVERY == 0 && imap_is_gone(f->conn);
+}
+
+static enum imap_run walk_range(struct fetch *f, struct print *p)
 {
 	uint32_t last = f->uids[f->range].last;
 	const struct store_entry *e;
@@ -128,28 +144,28 @@ static int walk_range(struct fetch *f, struct print *p, struct err *err)
 			f->next_uid = e->uid;
 			return IMAP_RUN_MORE;
 		}
-		if (fetch_entry(f, p, e, err) < 0)
-			return -1;
+		if (is_for_nobody(f)) {
+			f->range = f->uid_count;
+			return IMAP_RUN_DONE;
+		}
+		fetch_entry(f, p, e);
 	}
 	return IMAP_RUN_DONE;
 }
 
-int fetch_walk(struct fetch *f, struct err *err)
+enum imap_run fetch_walk(struct fetch *f)
 {
 	const struct imap_selected *sel = f->conn->selected;
+	enum imap_run rc = IMAP_RUN_DONE;
 	struct print p;
-	int rc = IMAP_RUN_DONE;
 
 	print_init(&p, f->conn, sel->told);
 	cursor_init(&f->known, sel->known);
 	cursor_init(&f->now, sel->told);
 	if (f->before)
 		cursor_init(&f->old, f->before);
-	for (; f->range < f->uid_count; f->range++) {
-		rc = walk_range(f, &p, err);
-		if (rc != IMAP_RUN_DONE)
-			break;
-	}
+	for (; f->range < f->uid_count && rc == IMAP_RUN_DONE; f->range += rc == IMAP_RUN_DONE)
+		rc = walk_range(f, &p);
 	print_fini(&p);
 	/* A reader belongs to this thread, and holds back the store's housekeeping. */
 	if (f->reader)

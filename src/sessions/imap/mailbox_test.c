@@ -3,6 +3,7 @@
  *   # a comment
  *   M: 3                      three standard messages arrive in INBOX (see arrive())
  *   A: From: a@b\r\n...       this message arrives in INBOX
+ *   Q: 1000                   the account's quota in bytes
  *   C: / 1C: / 2C:            what a client says; CRLF is added. c: without CRLF
  *   S: / 1S: / 2S:            the next line of the server; s: the beginning of one
  *   1X:                       this client hangs up
@@ -244,6 +245,25 @@ static void arrive_text(struct script *s, str text)
 	house_mail(&s->house, buf_str(&bytes), DAY_ONE + ++s->arrived * 3600, 1);
 }
 
+struct quota {
+	uint64_t bytes;
+};
+
+static int quota_job(struct store_txn *t, void *arg, struct err *err)
+{
+	const struct quota *q = arg;
+
+	return txn_account_quota(t, STR("user@example.org"), q->bytes, err);
+}
+
+static void set_quota(struct script *s, uint32_t bytes)
+{
+	struct quota q = { bytes };
+	struct err err = { 0 };
+
+	house_must_(store_write(s->house.store, quota_job, &q, &err), &err);
+}
+
 /* ---- scripts ---- */
 
 static void run_line(struct script *s, str line)
@@ -260,6 +280,8 @@ static void run_line(struct script *s, str line)
 		stop(s, "not a transcript line", STR("1C: ..."), line);
 	str text = str_skip(line, line.len > 2 && line.ptr[2] == ' ' ? 3 : 2);
 	uint32_t count = 0;
+	for (size_t i = 0; i < text.len && ascii_is_digit(text.ptr[i]); i++)
+		count = count * 10 + (uint32_t)(text.ptr[i] - '0');
 	switch (line.ptr[0]) {
 	case 'C':
 	case 'c':
@@ -270,9 +292,10 @@ static void run_line(struct script *s, str line)
 		expect(s, client_of(s, number), text, line.ptr[0] == 'S');
 		return;
 	case 'M':
-		for (size_t i = 0; i < text.len && ascii_is_digit(text.ptr[i]); i++)
-			count = count * 10 + (uint32_t)(text.ptr[i] - '0');
 		arrive(s, count);
+		return;
+	case 'Q':
+		set_quota(s, count);
 		return;
 	case 'A':
 		arrive_text(s, text);

@@ -151,12 +151,13 @@ static int scan_messages(struct search *s, const struct imap_search_key *keys, s
 	while ((e = walk_next(&w, &bit))) {
 		struct search_message m = { .entry = e };
 		if (++seen % GONE_EVERY == 0 && imap_is_gone(s->conn))
-			return err_set(err, ERR_RETRY, "the client is gone");
+			return err_set(err, ERR_DENIED, "the client is gone");
 		int rc = match_keys(s, keys, count, any, &m, err);
 		search_message_done(&m);
-		if (rc < 0 && err->kind != ERR_DENIED)
+		/* ERR_INPUT: an index that is damaged. It matches nothing, and hides nothing else. */
+		if (rc < 0 && err->kind != ERR_DENIED && err->kind != ERR_INPUT)
 			return -1;
-		s->some_gone = s->some_gone || rc < 0;
+		s->some_gone = s->some_gone || (rc < 0 && err->kind == ERR_DENIED);
 		if (rc > 0)
 			mask_set(out, bit);
 	}
