@@ -10,7 +10,13 @@
 #include "roles/role.h"
 #include "sessions/front.h"
 
-enum { SWEEP_MS = 60 * 1000, STOP_POLL_MS = 20, LISTENERS_MAX = 128 };
+enum {
+	SWEEP_MS = 60 * 1000,
+	STOP_POLL_MS = 20,
+	LISTENERS_MAX = 128,
+	CLIENTS_MAX =
+	    65536, /* remembered; above it those without a connection are forgotten early */
+};
 
 struct front;
 
@@ -65,27 +71,8 @@ static str key_str(const struct client_key *k)
 	return str_new(k, sizeof(*k));
 }
 
-static struct client *client_of(struct front *f, const struct client_key *key)
+static void forget_idle(struct front *f)
 {
-	struct client *c = table_get(f->clients, key_str(key));
-
-	if (!c) {
-		c = calloc(1, sizeof(*c));
-		if (!c)
-			abort();
-		table_set(f->clients, key_str(key), c);
-	}
-	uint64_t minute = loop_now_ms(f->role->loop) / SWEEP_MS;
-	if (c->minute != minute) {
-		c->minute = minute;
-		c->in_minute = 0;
-	}
-	return c;
-}
-
-static void sweep(void *arg)
-{
-	struct front *f = arg;
 	size_t at = 0;
 	str key;
 	void *value;
@@ -97,7 +84,34 @@ static void sweep(void *arg)
 		table_remove(f->clients, key);
 		free(c);
 	}
+}
+
+static void sweep(void *arg)
+{
+	struct front *f = arg;
+
+	forget_idle(f);
 	timer_set(f->sweep, SWEEP_MS);
+}
+
+static struct client *client_of(struct front *f, const struct client_key *key)
+{
+	struct client *c = table_get(f->clients, key_str(key));
+
+	if (!c) {
+		if (table_count(f->clients) >= CLIENTS_MAX)
+			forget_idle(f);
+		c = calloc(1, sizeof(*c));
+		if (!c)
+			abort();
+		table_set(f->clients, key_str(key), c);
+	}
+	uint64_t minute = loop_now_ms(f->role->loop) / SWEEP_MS;
+	if (c->minute != minute) {
+		c->minute = minute;
+		c->in_minute = 0;
+	}
+	return c;
 }
 
 static void on_ended(struct front_env *env, str peer_address)

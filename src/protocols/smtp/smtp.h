@@ -160,14 +160,15 @@ void smtp_session_greet(struct smtp_session *s);
 void smtp_session_tls_started(struct smtp_session *s);
 /* We are going away: 421 now, or after the transaction at hand. */
 void smtp_session_stop(struct smtp_session *s);
-/* Says 421 4.3.0 with a reason and ends, whatever is going on. */
+/* Says this (a 421 as a rule) and ends, whatever is going on. */
 void smtp_session_shut(struct smtp_session *s, struct smtp_reply reply);
 
 /* Bytes waiting for the peer; the slice is good until the next call. */
 str smtp_session_output(const struct smtp_session *s);
 void smtp_session_sent(struct smtp_session *s, size_t count);
 
-/* Tells the time; timeouts become replies and events. */
+/* Tells the time; timeouts become replies and events. Called before feed and before answer as well, as
+ * timeouts count from the last of them. */
 void smtp_session_tick(struct smtp_session *s, uint64_t now_ms);
 /* When to tick next at the latest; UINT64_MAX: no need. */
 uint64_t smtp_session_deadline(const struct smtp_session *s);
