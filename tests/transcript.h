@@ -30,6 +30,7 @@ struct transcript_driver {
 	/* May be NULL when the transcripts have none. who is the letter. */
 	void (*directive)(void *session, char who, str text, struct buf *out);
 	void (*close)(void *session);
+	size_t steps; /* cut sizes to be tried; 0: TRANSCRIPT_STEPS. Fewer where a session is dear */
 };
 
 struct transcript_ {
@@ -149,7 +150,8 @@ static inline void transcript_check(const char *path, const struct transcript_dr
 		_fail(path, 0);
 	}
 	transcript_run_(d, ctx, path, buf_str(&text), TRANSCRIPT_MAX);
-	for (size_t step = 1; step <= TRANSCRIPT_STEPS && step < text.len; step++)
+	size_t steps = d->steps ? d->steps : TRANSCRIPT_STEPS;
+	for (size_t step = 1; step <= steps && step < text.len; step++)
 		transcript_run_(d, ctx, path, buf_str(&text), step);
 }
 

@@ -152,8 +152,6 @@ static void stream_add(struct imap_framer *f, const struct announced *a)
 static enum imap_frame begin_stream(
     struct imap_framer *f, const struct announced *a, struct imap_frame_event *out)
 {
-	if (a->bytes > f->limits.append_bytes)
-		return refuse_literal(f, a, "the message is larger than this server takes", out);
 	if (f->streamed_count >= f->limits.append_count)
 		return refuse_literal(f, a, "too many large messages in one command", out);
 	stream_add(f, a);
@@ -172,6 +170,8 @@ static enum imap_frame begin_literal(
 
 	if (a->overflow)
 		return refuse_literal(f, a, "the literal is larger than anything", out);
+	if (append && a->bytes > f->limits.append_bytes)
+		return refuse_literal(f, a, "the message is larger than this server takes", out);
 	/* Many small messages of a MULTIAPPEND go aside as well before the command is full. */
 	if (append && (a->bytes > f->limits.inline_bytes || a->bytes > room / 2))
 		return begin_stream(f, a, out);

@@ -37,7 +37,7 @@ static int check(struct imap_cmd *cmd, struct imap_conn *c, const struct rename 
 		return imap_refuse(
 		    cmd, err, STR("CANNOT"), "a mailbox cannot be moved below itself");
 	int there = imap_mailbox_exists(c, cmd->arena, r->to, &to, err);
-	if (there > 0 && to.selectable)
+	if (there > 0)
 		return imap_refuse(
 		    cmd, err, STR("ALREADYEXISTS"), "there is a mailbox with the new name already");
 	return there < 0 ? -1 : 0;
