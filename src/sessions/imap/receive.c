@@ -151,16 +151,6 @@ static bool step_reading(
 	       stream_read_now(s->stream);
 }
 
-static bool step_running(struct imap_session *s, enum imap_need *need)
-{
-	*need = NEED_DRAIN;
-	if (stream_is_congested(s->stream))
-		return false;
-	s->woken = false;
-	imap_session_run_command(s);
-	return true;
-}
-
 static bool step(struct imap_session *s, bool may_block, struct budget *b, enum imap_need *need)
 {
 	if (s->phase == PHASE_OVER) {
@@ -169,6 +159,11 @@ static bool step(struct imap_session *s, bool may_block, struct budget *b, enum 
 	}
 	if (s->phase == PHASE_READING || s->phase == PHASE_WAITING)
 		return step_reading(s, may_block, b, need);
+	/* A command that has said much goes on when the client has read it; not before, or it would
+	 * run back and forth between the loop and the pool. */
+	*need = NEED_DRAIN;
+	if (s->phase == PHASE_RUNNING && stream_is_congested(s->stream))
+		return false;
 	*need = NEED_THREAD;
 	if (!may_block)
 		return false;
@@ -177,8 +172,11 @@ static bool step(struct imap_session *s, bool may_block, struct budget *b, enum 
 		s->phase = PHASE_READING;
 		return true;
 	}
-	if (s->phase == PHASE_RUNNING)
-		return step_running(s, need);
+	if (s->phase == PHASE_RUNNING) {
+		s->woken = false;
+		imap_session_run_command(s);
+		return true;
+	}
 	/* Others wait for a thread as well. */
 	if (b->commands++ >= IMAP_COMMANDS_AT_ONCE)
 		return false;

@@ -194,13 +194,18 @@ void imap_session_wake(void *arg, uint64_t account, uint64_t mailbox)
 		loop_post(s->server->o.loop, on_wake, s);
 }
 
+static uint64_t base_limit_ms(const struct imap_session *s)
+{
+	return (uint64_t)imap_server_config(s->server)->limits.imap_idle_s * MS;
+}
+
 static uint64_t idle_limit_ms(const struct imap_session *s)
 {
-	uint64_t limit_s = imap_server_config(s->server)->limits.imap_idle_s;
+	uint64_t limit = base_limit_ms(s);
 
-	if (!s->lent && s->phase == PHASE_WAITING && limit_s < IDLE_AT_LEAST_S)
-		limit_s = IDLE_AT_LEAST_S;
-	return limit_s * MS;
+	if (!s->lent && s->phase == PHASE_WAITING && limit < IDLE_AT_LEAST_S * MS)
+		limit = IDLE_AT_LEAST_S * MS;
+	return limit;
 }
 
 /* Set once for the whole limit and looked at when it fires, not with each command. */
@@ -210,7 +215,9 @@ static void on_time(void *arg)
 	uint64_t quiet = loop_now_ms(s->server->o.loop) - s->active_ms, limit = idle_limit_ms(s);
 
 	if (s->lent || quiet < limit) {
-		timer_set(s->timer, s->lent || limit - quiet < MS ? MS : limit - quiet);
+		/* IDLE may end meanwhile, and the shorter limit be in force. */
+		uint64_t left = s->lent ? MS : limit - quiet;
+		timer_set(s->timer, left < base_limit_ms(s) ? left : base_limit_ms(s));
 		return;
 	}
 	if (s->phase != PHASE_OVER)

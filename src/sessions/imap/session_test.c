@@ -329,12 +329,78 @@ static void test_long_list(void **state)
 	rig_session_close(s);
 }
 
+static void stop_loop(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void run_for(uint64_t ms)
+{
+	struct timer *t = timer_new(rig.loop, stop_loop, rig.loop);
+
+	timer_set(t, ms);
+	loop_run(rig.loop);
+	timer_free(t);
+}
+
+/* A client that does not read holds neither a thread nor the loop, and misses nothing in the end. */
+static void test_client_that_does_not_read(void **state)
+{
+	enum { LISTS = 3000 };
+	struct rig_session *slow = rig_session_open(&rig);
+	struct err err = { .kind = ERR_NONE };
+	AUTO_BUF commands = BUF_INIT(1 << 20);
+	AUTO_BUF out = BUF_INIT(16 << 20);
+
+	(void)state;
+	for (unsigned i = 0; i < LISTS; i++)
+		buf_addz(&commands, "a LIST \"\" *\r\n");
+	rig_must(rig_start(slow, &err), &err);
+	const struct imap_session *s = rig.server->sessions;
+	check(send(slow->fd, commands.ptr, commands.len, MSG_DONTWAIT) == (ssize_t)commands.len);
+	for (int i = 0; i < 100 && (s->lent || stream_queued(s->stream) == 0); i++)
+		run_for(100);
+	check(!s->lent);
+	check(stream_queued(s->stream) >= STREAM_LOW_WATER);
+	check(stream_queued(s->stream) < STREAM_HIGH_WATER * 2);
+	rig_feed(slow, STR("z NOOP\r\n"), &out);
+	size_t replies = 0;
+	for (str rest = buf_str(&out), line; str_split(&rest, '\n', &line);)
+		replies += str_starts(line, STR("a OK"));
+	check_int_eq(replies, LISTS);
+	check(str_ends(buf_str(&out), STR("z OK NOOP completed\r\n")));
+	rig_session_close(slow);
+}
+
+static void test_idle_time(void **state)
+{
+	struct rig_session *s = rig_session_open(&rig);
+	AUTO_BUF out = BUF_INIT(1 << 20);
+
+	(void)state;
+	rig.config.limits.imap_idle_s = 1;
+	imap_server_configure(rig.server, &rig.config);
+	/* RFC 9051 §5.4: in IDLE it is half an hour at least. */
+	rig_feed(s, STR("a IDLE\r\n"), &out);
+	run_for(1500);
+	rig_feed(s, STR("DONE\r\n"), &out);
+	check_str_eq(buf_str(&out), STR("+ idling\r\na OK IDLE completed\r\n"));
+	buf_reset(&out);
+	run_for(2500);
+	rig_settle(s, &out, false);
+	check_str_eq(buf_str(&out), STR("* BYE Nothing was heard from you for too long\r\n"));
+	rig_session_close(s);
+	rig_limits(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_sessions_of_an_account),
 		cmocka_unit_test(test_long_list),
+		cmocka_unit_test(test_client_that_does_not_read),
+		cmocka_unit_test(test_idle_time),
 		cmocka_unit_test(test_transcripts),
 	};
 
