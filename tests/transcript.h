@@ -30,7 +30,8 @@ struct transcript_driver {
 	/* May be NULL when the transcripts have none. who is the letter. */
 	void (*directive)(void *session, char who, str text, struct buf *out);
 	void (*close)(void *session);
-	size_t steps; /* cut sizes to be tried; 0: TRANSCRIPT_STEPS. Fewer where a session is dear */
+	size_t
+	    steps; /* cut sizes to be tried; 0: TRANSCRIPT_STEPS. Fewer where a session is dear */
 };
 
 struct transcript_ {
