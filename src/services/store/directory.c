@@ -201,7 +201,7 @@ int txn_domain_add(struct store_txn *t, str name, struct err *err)
 
 int txn_domain_remove(struct store_txn *t, str name, struct err *err)
 {
-	uint64_t id;
+	uint64_t id = 0;
 	int64_t used;
 
 	if (domain_id(t, name, &id, err) < 0)
@@ -218,7 +218,7 @@ int txn_domain_remove(struct store_txn *t, str name, struct err *err)
 
 int txn_domain_catch_all(struct store_txn *t, str name, str address, struct err *err)
 {
-	uint64_t id, account;
+	uint64_t id = 0, account;
 
 	if (domain_id(t, name, &id, err) < 0 ||
 	    (address.len > 0 && account_id(t, address, &account, err) < 0))
@@ -273,7 +273,7 @@ static int add_folders(struct store_txn *t, uint64_t account, struct err *err)
 int txn_account_add(
     struct store_txn *t, str address, uint64_t quota_bytes, uint64_t *out_id, struct err *err)
 {
-	uint64_t domain;
+	uint64_t domain = 0;
 	int64_t id;
 
 	if (address_domain(t, address, &domain, err) < 0 || must_be_free(t, address, err) < 0)
@@ -291,7 +291,7 @@ int txn_account_add(
 
 int txn_account_remove(struct store_txn *t, str address, struct err *err)
 {
-	uint64_t account;
+	uint64_t account = 0;
 
 	if (account_id(t, address, &account, err) < 0 || mailboxes_clear(t, account, err) < 0 ||
 	    txn_run(t, DB_SUBSCRIPTION_CLEAR, DB_ARGS(DB_INT(account)), err) < 0 ||
@@ -305,7 +305,7 @@ int txn_account_remove(struct store_txn *t, str address, struct err *err)
 
 int txn_account_quota(struct store_txn *t, str address, uint64_t quota_bytes, struct err *err)
 {
-	uint64_t account;
+	uint64_t account = 0;
 
 	if (account_id(t, address, &account, err) < 0)
 		return -1;
@@ -316,7 +316,7 @@ int txn_account_quota(struct store_txn *t, str address, uint64_t quota_bytes, st
 
 int txn_account_language(struct store_txn *t, str address, str language, struct err *err)
 {
-	uint64_t account;
+	uint64_t account = 0;
 
 	if (account_id(t, address, &account, err) < 0)
 		return -1;
@@ -326,7 +326,7 @@ int txn_account_language(struct store_txn *t, str address, str language, struct 
 
 int txn_alias_add(struct store_txn *t, str address, str targets, struct err *err)
 {
-	uint64_t domain;
+	uint64_t domain = 0;
 
 	if (targets.len == 0)
 		return err_set(err, ERR_INPUT, "an alias needs at least one target");

@@ -3,8 +3,6 @@
 #include "services/store/message_rows.h"
 #include "services/store/writer.h"
 
-enum { AGAIN_MS = 1000 };
-
 static void forget_group(struct store *s, struct store_txn *t)
 {
 	if (s->db && s->db->engine->in_transaction(s->db))
@@ -54,7 +52,7 @@ void store_try_again(struct store *s)
 	struct err err = { .kind = ERR_NONE };
 	uint64_t now = time_mono_ms();
 
-	if (s->failed_at_ms && now < s->failed_at_ms + AGAIN_MS)
+	if (s->failed_at_ms && now < s->failed_at_ms + (uint64_t)atomic_load(&s->again_after_ms))
 		return;
 	s->failed_at_ms = now;
 	if (reopen(s, &err) < 0) {

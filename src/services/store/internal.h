@@ -281,6 +281,7 @@ struct store {
 	uint64_t failed_at_ms;
 	atomic_int fold_after_s;   /* lines of references wait so long; tests make it 0 */
 	atomic_int remove_after_s; /* packs that were emptied, likewise */
+	atomic_int again_after_ms; /* between tries to open again after a failure, likewise */
 	struct recheck *recheck;
 	struct upkeep *upkeep;
 	struct store_txn txn;

@@ -20,7 +20,9 @@ struct packs {
 	struct io_file file;
 	struct buf buffer;     /* appended, not written yet */
 	uint64_t flushed, end; /* written; written and buffered */
-	uint64_t longest;      /* how long the file may be, counting what was undone */
+	/* How long the file may be, counting what was undone and what was filled ahead. */
+	uint64_t longest;
+	char *zeros;
 	uint64_t synced, synced_pack;
 	uint64_t failures;
 	bool sync_failed;

@@ -102,12 +102,23 @@ void page_encode(const struct store_page *p, struct buf *out)
 
 /* ---- reading ---- */
 
+/* take_varint with the lengths that are usual here first. */
 static int get_varint(str *in, uint64_t *out)
 {
-	if (in->len > 0 && !(in->ptr[0] & 0x80)) {
-		*out = (unsigned char)in->ptr[0];
-		*in = str_skip(*in, 1);
-		return 0;
+	const unsigned char *at = (const unsigned char *)in->ptr;
+
+	if (in->len >= 3) {
+		size_t length = at[0] < 0x80 ? 1 : at[1] < 0x80 ? 2 : at[2] < 0x80 ? 3 : 0;
+		uint64_t n = at[0] & 0x7fu;
+		if (length > 1)
+			n |= (uint64_t)(at[1] & 0x7f) << 7;
+		if (length > 2)
+			n |= (uint64_t)at[2] << 14;
+		if (length > 0) {
+			*out = n;
+			*in = (str){ in->ptr + length, in->len - length };
+			return 0;
+		}
 	}
 	return take_varint(in, out);
 }
@@ -118,10 +129,13 @@ static int get_column(str *in, uint64_t *n, uint32_t count)
 
 	if (take_u8(in, &mode) < 0 || mode > COLUMN_EACH || get_varint(in, &n[0]) < 0)
 		return -1;
-	for (uint32_t i = 1; i < count; i++) {
-		if (mode == COLUMN_SAME)
+	if (mode == COLUMN_SAME) {
+		for (uint32_t i = 1; i < count; i++)
 			n[i] = n[0];
-		else if (get_varint(in, &n[i]) < 0)
+		return 0;
+	}
+	for (uint32_t i = 1; i < count; i++) {
+		if (get_varint(in, &n[i]) < 0)
 			return -1;
 	}
 	return 0;

@@ -15,7 +15,7 @@
 #define QUOTA_BYTES (50ull << 30)
 #define CACHE_BYTES (64ull << 20)
 #define STORY_BYTES (1ull << 30)
-enum { FOLD_AFTER_S = 30, REMOVE_AFTER_S = 60, SCRATCH_BYTES = 4 << 20 };
+enum { FOLD_AFTER_S = 30, REMOVE_AFTER_S = 60, AGAIN_AFTER_MS = 1000, SCRATCH_BYTES = 4 << 20 };
 
 void store_file(const struct store *s, const char *name, char out[STORE_PATH_MAX + 100])
 {
@@ -52,6 +52,7 @@ static struct store *store_new(const struct store_options *o)
 	atomic_init(&s->directory_version, 1);
 	atomic_init(&s->fold_after_s, FOLD_AFTER_S);
 	atomic_init(&s->remove_after_s, REMOVE_AFTER_S);
+	atomic_init(&s->again_after_ms, AGAIN_AFTER_MS);
 	pthread_mutex_init(&s->readers.lock, NULL);
 	pthread_mutex_init(&s->open_readers_lock, NULL);
 	view_cache_init(&s->views, (size_t)s->options.cache_bytes);
