@@ -205,9 +205,13 @@ static int copy_database(
 
 	unlink(to); /* of a backup that was broken off */
 	/* One moment for all steps, and for the packs: nothing is removed while they are held. */
+	int64_t ignored;
 	if (db_run(from, DB_BEGIN_READ, DB_NO_ARGS, err) < 0)
 		return -1;
-	int result = from->engine->copy(from, to, &progress, err);
+	/* Only a first read fixes the moment. */
+	int result = db_number(from, DB_MESSAGE_MAX, DB_NO_ARGS, &ignored, err) < 0
+	                 ? -1
+	                 : from->engine->copy(from, to, &progress, err);
 	db_run(from, DB_ROLLBACK, DB_NO_ARGS, NULL);
 	return result;
 }
@@ -240,12 +244,14 @@ static int copy_store(struct db *from, struct copying *c, struct err *err)
 	snprintf(path, sizeof(path), "%s/buzon.db", c->to);
 	if (copy_database(from, fresh, c->progress, err) < 0)
 		return -1;
-	/* The copy says it has a write-ahead log; opened for writing it makes one and removes it. */
 	if (db_open_sqlite(&(struct db_options){ .path = fresh, .write = true }, &c->db, err) < 0)
 		return -1;
 	int result = copy_packs(c, err);
 	if (result == 0)
 		result = remove_other_packs(c->to, c->db, err);
+	/* Without a write-ahead log it can be read where nothing can be written. */
+	if (result == 0)
+		result = c->db->engine->script(c->db, "PRAGMA journal_mode = DELETE", err);
 	db_close(c->db);
 	c->db = NULL;
 	return result < 0 ? -1 : put_in_place(fresh, path, c->to, err);

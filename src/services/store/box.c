@@ -100,6 +100,8 @@ static int load_box(struct store_txn *t, uint64_t mailbox, struct box **out, str
 		b->partial = b->now.head.count > 0;
 	}
 	state_set(&b->committed, &b->now);
+	b->next_loaded = t->new_boxes;
+	t->new_boxes = b;
 	table_set_id(s->boxes, mailbox, b);
 	s->box_count++;
 	*out = b;
@@ -353,6 +355,25 @@ int box_remove(struct store_txn *t, uint64_t mailbox, struct err *err)
 
 /* ---- the end of a job, and of a group ---- */
 
+static void forget(struct store *s, struct box *b)
+{
+	table_remove_id(s->boxes, b->id);
+	s->box_count--;
+	box_free(b);
+}
+
+static void untouch(struct store_txn *t, const struct box *b)
+{
+	struct box **at = &t->boxes;
+
+	while (*at && *at != b)
+		at = &(*at)->next_touched;
+	if (*at)
+		*at = b->next_touched;
+}
+
+/* A box that the job loaded may be of a mailbox that it made: its number will be given out again,
+ * with another UIDVALIDITY. */
 void boxes_undo_job(struct store_txn *t)
 {
 	for (struct box *b = t->boxes; b; b = b->next_touched) {
@@ -362,6 +383,12 @@ void boxes_undo_job(struct store_txn *t)
 		/* A job that removed it is undone; an earlier one would have kept us out. */
 		b->removed = false;
 	}
+	for (struct box *b = t->new_boxes, *next; b; b = next) {
+		next = b->next_loaded;
+		untouch(t, b);
+		forget(t->store, b);
+	}
+	t->new_boxes = NULL;
 }
 
 static int put_head(struct store_txn *t, const struct box *b, struct err *err)
@@ -423,13 +450,6 @@ int boxes_flush(struct store_txn *t, struct err *err)
 			return -1;
 	}
 	return 0;
-}
-
-static void forget(struct store *s, struct box *b)
-{
-	table_remove_id(s->boxes, b->id);
-	s->box_count--;
-	box_free(b);
 }
 
 /* Somebody looks at a mailbox of which we have only the tail: the view has the rest. */

@@ -192,10 +192,50 @@ static void test_read_only_meanwhile(void **state)
 	fixture_end(&f);
 }
 
+/* The disk fails while nobody waits and the store tidies up; nothing falls over. */
+static void test_upkeep_fails(void **state)
+{
+	struct fixture f;
+	struct fault fault = {
+		.lock = PTHREAD_MUTEX_INITIALIZER, .verdict = EIO, .lasting = true, .at = 0
+	};
+	struct io_hook hook = { .before = fault_before, .arg = &fault };
+	struct fixture_delivery d = { .body = STR("many"), .count = 50 };
+	(void)state;
+
+	fault_dir(&f);
+	io_hook_set(&hook);
+	fixture_must(&f, fixture_open(&f));
+	fixture_must(&f, fixture_fill(&f));
+	d.mailbox = f.inbox;
+	fixture_must(&f, store_write(f.store, fixture_deliver_job, &d, &f.err));
+	fixture_must(&f, fixture_expunge(&f, f.inbox, 0, 0, true, NULL));
+	pthread_mutex_lock(&fault.lock);
+	fault.at = fault.seen + 1;
+	pthread_mutex_unlock(&fault.lock);
+	atomic_store(&f.store->fold_after_s, -1);
+	atomic_store(&f.store->remove_after_s, 0);
+	for (unsigned i = 0; i < 200 && atomic_load(&f.store->state) == STORE_WORKING; i++)
+		usleep(10000);
+	check_int_eq(atomic_load(&f.store->state), STORE_FAILED);
+	quicken(&f);
+	usleep(200000);
+	pthread_mutex_lock(&fault.lock);
+	fault.at = 0;
+	pthread_mutex_unlock(&fault.lock);
+	fixture_must(&f, fixture_deliver(&f, f.inbox, STR("taken"), 0, NULL));
+	fixture_check_sound(&f, true);
+	store_close(f.store);
+	f.store = NULL;
+	io_hook_set(NULL);
+	fixture_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read_only_meanwhile),
+		cmocka_unit_test(test_upkeep_fails),
 		cmocka_unit_test(test_sync_fails_once),
 		cmocka_unit_test(test_eio),
 		cmocka_unit_test(test_enospc),

@@ -69,7 +69,7 @@ struct box {
 	uint64_t job;               /* the last job that touched it */
 	bool touched;               /* by this group */
 	bool removed;               /* by a job of this group */
-	struct box *next_touched;
+	struct box *next_touched, *next_loaded;
 	uint64_t used; /* group number, for forgetting the oldest */
 };
 
@@ -81,7 +81,7 @@ struct purse {
 	uint64_t job;
 	bool touched;
 	bool stale; /* to be loaded anew after this group */
-	struct purse *next_touched;
+	struct purse *next_touched, *next_loaded;
 };
 
 /* ---- one group of jobs in one commit ---- */
@@ -110,8 +110,10 @@ struct store_txn {
 	bool has_savepoint;
 	bool broken; /* the engine or the disk failed: the whole group fails */
 	struct err broken_err;
-	struct box *boxes;
+	struct box *boxes; /* touched by the group */
 	struct purse *purses;
+	struct box *new_boxes; /* loaded by the job: perhaps of rows that it made itself */
+	struct purse *new_purses;
 	struct ref_change *refs;
 	size_t ref_count, ref_cap;
 	struct touched_event *events;

@@ -485,6 +485,7 @@ int txn_subscribe(struct store_txn *t, uint64_t account, str name, bool subscrib
 
 	if (mailbox_name_canonical(name, &canonical, err) < 0)
 		return -1;
+	txn_event(t, account, 0);
 	return txn_run(t, subscribed ? DB_SUBSCRIPTION_ADD : DB_SUBSCRIPTION_REMOVE,
 	    DB_ARGS(DB_INT(account), DB_TEXT(canonical.text)), err);
 }

@@ -1,5 +1,6 @@
 #include "services/store/page.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 enum { CAP_STEP = 8 };
@@ -11,11 +12,68 @@ static void *must(void *p)
 	return p;
 }
 
+/* ---- full pages, used again ----
+ *
+ * A change of a large mailbox copies all its pages and then frees as many; without this the memory
+ * would go to the kernel and come back page fault by page fault, which costs more than the change.
+ * Under the sanitizers nothing is kept, so that they see each use after free. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { KEPT_MAX = 0 };
+#else
+enum { KEPT_MAX = 512 };
+#endif
+
+static struct {
+	pthread_mutex_t lock;
+	struct store_page *first;
+	unsigned count;
+} kept = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static struct store_page *next_kept(struct store_page *p)
+{
+	struct store_page *next;
+
+	memcpy(&next, p->entries, sizeof(next));
+	return next;
+}
+
+static struct store_page *take_kept(void)
+{
+	pthread_mutex_lock(&kept.lock);
+	struct store_page *p = kept.first;
+	if (p) {
+		kept.first = next_kept(p);
+		kept.count--;
+	}
+	pthread_mutex_unlock(&kept.lock);
+	return p;
+}
+
+static void keep_or_free(struct store_page *p)
+{
+	bool is_kept = false;
+
+	if (p->cap == STORE_PAGE_ENTRIES) {
+		pthread_mutex_lock(&kept.lock);
+		is_kept = kept.count + 1 <= KEPT_MAX;
+		if (is_kept) {
+			memcpy(p->entries, &kept.first, sizeof(kept.first));
+			kept.first = p;
+			kept.count++;
+		}
+		pthread_mutex_unlock(&kept.lock);
+	}
+	if (!is_kept)
+		free(p);
+}
+
 struct store_page *page_new(uint32_t start, uint32_t cap)
 {
 	cap = (cap + CAP_STEP - 1) / CAP_STEP * CAP_STEP;
-	struct store_page *p = must(malloc(sizeof(*p) + cap * sizeof(struct store_entry)));
+	struct store_page *p = cap == STORE_PAGE_ENTRIES ? take_kept() : NULL;
 
+	if (!p)
+		p = must(malloc(sizeof(*p) + cap * sizeof(struct store_entry)));
 	atomic_init(&p->refs, 1);
 	p->start = start;
 	p->count = 0;
@@ -43,7 +101,7 @@ struct store_page *page_ref(struct store_page *p)
 void page_unref(struct store_page *p)
 {
 	if (p && atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1)
-		free(p);
+		keep_or_free(p);
 }
 
 uint32_t page_seek(const struct store_page *p, uint32_t uid)

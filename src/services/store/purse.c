@@ -24,6 +24,8 @@ static int load(struct store_txn *t, uint64_t account, struct purse **out, struc
 	p->quota_bytes = db_u64(&rows, 2);
 	p->used_bytes = db_u64(&rows, 3);
 	p->message_count = db_u64(&rows, 4);
+	p->next_loaded = t->new_purses;
+	t->new_purses = p;
 	table_set_id(s->purses, account, p);
 	s->purse_count++;
 	*out = p;
@@ -96,6 +98,24 @@ int purses_flush(struct store_txn *t, struct err *err)
 	return 0;
 }
 
+static void forget(struct store *s, struct purse *p)
+{
+	table_remove_id(s->purses, p->id);
+	s->purse_count--;
+	free(p);
+}
+
+static void untouch(struct store_txn *t, const struct purse *p)
+{
+	struct purse **at = &t->purses;
+
+	while (*at && *at != p)
+		at = &(*at)->next_touched;
+	if (*at)
+		*at = p->next_touched;
+}
+
+/* Like a box, one that the job loaded may be of an account that is not there after all. */
 void purses_undo_job(struct store_txn *t)
 {
 	for (struct purse *p = t->purses; p; p = p->next_touched) {
@@ -104,6 +124,12 @@ void purses_undo_job(struct store_txn *t)
 		p->used_bytes = p->saved_used;
 		p->message_count = p->saved_count;
 	}
+	for (struct purse *p = t->new_purses, *next; p; p = next) {
+		next = p->next_loaded;
+		untouch(t, p);
+		forget(t->store, p);
+	}
+	t->new_purses = NULL;
 }
 
 void purses_forget(struct store *s)
@@ -119,8 +145,8 @@ void purses_forget(struct store *s)
 	s->purse_count = 0;
 }
 
-/* Its row was changed or removed by SQL. A touched one stays until the group ends; writing it then
- * harms nothing: its columns are its own, and a removed row stays removed. */
+/* Its row was changed or removed by SQL. It stays until the group ends; writing it then harms
+ * nothing: its columns are its own, and a removed row stays removed. */
 void purse_drop(struct store_txn *t, uint64_t account)
 {
 	struct purse *p = table_get_id(t->store->purses, account);
@@ -128,11 +154,7 @@ void purse_drop(struct store_txn *t, uint64_t account)
 	if (!p)
 		return;
 	p->stale = true;
-	if (p->touched)
-		return;
-	table_remove_id(t->store->purses, account);
-	t->store->purse_count--;
-	free(p);
+	touch(t, p);
 }
 
 void purses_committed(struct store_txn *t)
@@ -142,7 +164,7 @@ void purses_committed(struct store_txn *t)
 		p->touched = false;
 		p->next_touched = NULL;
 		if (p->stale)
-			purse_drop(t, p->id);
+			forget(t->store, p);
 	}
 	t->purses = NULL;
 	if (t->store->purse_count > PURSES_MAX)

@@ -206,7 +206,9 @@ bool reclaim_step(struct store *s, struct reclaim *r)
 		return copy_step(s, r);
 	if (now < r->scan_ms)
 		return false;
-	if (remove_old(s) || begin_pack(s, r))
+	if (remove_old(s))
+		return true;
+	if (atomic_load(&s->state) == STORE_WORKING && begin_pack(s, r))
 		return true;
 	r->scan_ms = now + (atomic_load(&s->remove_after_s) ? SCAN_MS : 0);
 	return false;

@@ -164,6 +164,32 @@ static void test_body_in_pieces(void **state)
 	fixture_end(&f);
 }
 
+struct naming {
+	struct fixture *f;
+	enum { CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE } op;
+	const char *name, *to;
+};
+
+static int naming_job(struct store_txn *t, void *arg, struct err *err)
+{
+	struct naming *n = arg;
+	uint64_t account = n->f->account, id;
+
+	switch (n->op) {
+	case CREATE:
+		return txn_mailbox_create(t, account, str_c(n->name), SPECIAL_NONE, &id, err);
+	case DELETE:
+		return txn_mailbox_delete(t, account, str_c(n->name), err);
+	case RENAME:
+		return txn_mailbox_rename(t, account, str_c(n->name), str_c(n->to), err);
+	case SUBSCRIBE:
+		return txn_subscribe(t, account, str_c(n->name), true, err);
+	case UNSUBSCRIBE:
+		return txn_subscribe(t, account, str_c(n->name), false, err);
+	}
+	return -1;
+}
+
 /* A job that fails leaves nothing behind, and its neighbours in the group are not touched. */
 static int failing_job(struct store_txn *t, void *arg, struct err *err)
 {
@@ -171,8 +197,15 @@ static int failing_job(struct store_txn *t, void *arg, struct err *err)
 	struct fixture_delivery d = { .mailbox = f->inbox, .body = STR("lost"), .count = 300 };
 	uint64_t id;
 
+	struct fixture_delivery inside = { .body = STR("lost as well") };
+	uint64_t account;
+
 	if (fixture_deliver_job(t, &d, err) < 0 ||
-	    txn_mailbox_create(t, f->account, STR("Never"), SPECIAL_NONE, &id, err) < 0)
+	    txn_mailbox_create(t, f->account, STR("Never"), SPECIAL_NONE, &id, err) < 0 ||
+	    txn_account_add(t, STR("never@example.org"), 10, &account, err) < 0)
+		return -1;
+	inside.mailbox = id;
+	if (fixture_deliver_job(t, &inside, err) < 0)
 		return -1;
 	return err_set(err, ERR_DENIED, "changed my mind");
 }
@@ -189,7 +222,17 @@ static void test_failed_job(void **state)
 	check_str_eq(str_c(f.err.text), STR("changed my mind"));
 	check_int_eq(
 	    store_mailbox_find(f.store, f.account, STR("Never"), f.arena, &box, &f.err), -1);
+	/* The mailbox that was made and undone has left no trace in the next one. */
+	struct naming n = { .f = &f, .op = CREATE, .name = "Instead" };
+	fixture_must(&f, store_write(f.store, naming_job, &n, &f.err));
+	uint64_t instead = fixture_mailbox(&f, "Instead");
 	uint32_t uid;
+	fixture_must(&f, fixture_deliver(&f, instead, STR("inside"), 0, &uid));
+	check_int_eq(uid, 1);
+	struct store_view *made = view_of(&f, instead);
+	check_int_eq(made->uidvalidity, status_of(&f, "Instead").uidvalidity);
+	check_int_eq(made->account, f.account);
+	store_view_unref(made);
 	fixture_must(&f, fixture_deliver(&f, f.inbox, STR("two"), 0, &uid));
 	check_int_eq(uid, 2);
 	struct store_view *v = view_of(&f, f.inbox);
@@ -423,32 +466,6 @@ static void test_copy_and_move(void **state)
 }
 
 /* ---- names ---- */
-
-struct naming {
-	struct fixture *f;
-	enum { CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE } op;
-	const char *name, *to;
-};
-
-static int naming_job(struct store_txn *t, void *arg, struct err *err)
-{
-	struct naming *n = arg;
-	uint64_t account = n->f->account, id;
-
-	switch (n->op) {
-	case CREATE:
-		return txn_mailbox_create(t, account, str_c(n->name), SPECIAL_NONE, &id, err);
-	case DELETE:
-		return txn_mailbox_delete(t, account, str_c(n->name), err);
-	case RENAME:
-		return txn_mailbox_rename(t, account, str_c(n->name), str_c(n->to), err);
-	case SUBSCRIBE:
-		return txn_subscribe(t, account, str_c(n->name), true, err);
-	case UNSUBSCRIBE:
-		return txn_subscribe(t, account, str_c(n->name), false, err);
-	}
-	return -1;
-}
 
 static str all_names(struct fixture *f)
 {

@@ -27,7 +27,7 @@ enum {
 struct upkeep {
 	uint64_t next_ms;
 	unsigned quiet;        /* rounds in which nothing was done */
-	uint64_t copied_bytes; /* of the log, by the last complete checkpoint */
+	uint64_t copied_bytes; /* how long the log was at the last checkpoint */
 	uint64_t noted_ms, noted_pack, noted_end;
 	uint64_t story_bytes; /* not noted yet */
 	uint64_t size_ms;
@@ -68,10 +68,10 @@ static void checkpoint(struct store *s)
 	struct err err = { .kind = ERR_NONE };
 
 	readers_let_go(s);
-	if (s->db->engine->checkpoint(s->db, how, &err) == 0)
-		s->upkeep->copied_bytes = s->db->engine->log_bytes(s->db);
-	else if (err.kind != ERR_RETRY)
+	if (s->db->engine->checkpoint(s->db, how, &err) < 0 && err.kind != ERR_RETRY)
 		log_warn(&s->log, "checkpoint failed", F_CSTR("why", err.text));
+	/* Also when a reader (a backup) kept it from the end: not again for every group. */
+	s->upkeep->copied_bytes = s->db->engine->log_bytes(s->db);
 }
 
 void upkeep_after_group(struct store *s)
@@ -189,7 +189,7 @@ bool upkeep_step(struct store *s)
 	}
 	space_care(s);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		if (steps[i](s)) {
+		if (atomic_load(&s->state) == STORE_WORKING && steps[i](s)) {
 			u->quiet = 0;
 			u->next_ms = 1; /* at once, unless a job waits */
 			return true;

@@ -36,6 +36,8 @@ static void job_begin(struct store_txn *t)
 	t->job = ++t->store->job;
 	t->has_savepoint = false;
 	t->job_changed = false;
+	t->new_boxes = NULL;
+	t->new_purses = NULL;
 	t->marks = (struct txn_marks){ .refs = t->ref_count,
 		.events = t->event_count,
 		.story_bytes = t->story_bytes,
@@ -223,6 +225,8 @@ int writer_run_own(struct store *s, store_job_fn *fn, void *arg, struct err *err
 	struct store_txn *t = &s->txn;
 	struct job j = { .fn = fn, .done = own_done, .arg = arg };
 
+	if (atomic_load(&s->state) != STORE_WORKING)
+		return err_set(err, ERR_RETRY, "the store cannot write at the moment");
 	group_begin(s, t);
 	if (!t->broken)
 		run_job(t, &j);
