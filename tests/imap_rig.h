@@ -146,8 +146,9 @@ static inline void rig_remove(const char *path)
 	while (d && (e = readdir(d))) {
 		if (str_eq(str_c(e->d_name), STR(".")) || str_eq(str_c(e->d_name), STR("..")))
 			continue;
-		snprintf(below, sizeof(below), "%s/%s", path, e->d_name);
-		if (unlink(below) < 0)
+		/* A name that was cut short would be another file's. */
+		int n = snprintf(below, sizeof(below), "%s/%s", path, e->d_name);
+		if (n > 0 && (size_t)n < sizeof(below) && unlink(below) < 0)
 			rig_remove(below);
 	}
 	if (d)
