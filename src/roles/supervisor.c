@@ -718,6 +718,45 @@ static int begin(struct supervisor *s, struct err *err)
 	return on_signals(s, err);
 }
 
+static void supervisor_free(struct supervisor *s)
+{
+	FOR_CHILDREN(s, c)
+	{
+		link_free(c->link);
+		timer_free(c->restart);
+		free(c);
+	}
+	timer_free(s->tick);
+	timer_free(s->stop_timer);
+	timer_free(s->ticket_timer);
+	loop_free(s->loop);
+	for (size_t i = 0; i < s->socket_count; i++)
+		fd_close(&s->sockets[i].fd);
+	fd_close(&s->control);
+	fd_close(&s->data_dir);
+	fd_close(&s->lock);
+	buf_fini(&s->public_bundle);
+	wipe(&s->private_bundle);
+	config_free(s->config);
+	arena_free(s->arena);
+	secret_wipe(s, sizeof(*s));
+	free(s);
+}
+
+static void run(struct supervisor *s)
+{
+	s->tick = timer_new(s->loop, on_tick, s);
+	s->stop_timer = timer_new(s->loop, stop_late, s);
+	s->ticket_timer = timer_new(s->loop, renew_ticket_key, s);
+	timer_set(s->ticket_timer, TICKET_KEY_MS);
+	make_children(s);
+	on_tick(s);
+	loop_run(s->loop);
+	unlinkat(s->data_dir, "run/status.json", 0);
+	unlinkat(s->data_dir, "control", 0);
+	log_event(&s->log, "stopped");
+}
+
 int supervisor_run(struct config *config, const char *config_path)
 {
 	struct supervisor *s = calloc(1, sizeof(*s));
@@ -733,19 +772,13 @@ int supervisor_run(struct config *config, const char *config_path)
 		.private_bundle = BUF_INIT(64 << 20) };
 	s->log =
 	    (struct log){ .role = "supervisor", .level = config->log_level, .fd = STDERR_FILENO };
-	if (begin(s, &err) < 0) {
+	if (begin(s, &err) == 0) {
+		run(s);
+	} else {
 		fprintf(stderr, "buzon: %s\n", err.text);
-		return err.kind == ERR_RETRY ? 75 : 1;
+		s->status = err.kind == ERR_RETRY ? 75 : 1;
 	}
-	s->tick = timer_new(s->loop, on_tick, s);
-	s->stop_timer = timer_new(s->loop, stop_late, s);
-	s->ticket_timer = timer_new(s->loop, renew_ticket_key, s);
-	timer_set(s->ticket_timer, TICKET_KEY_MS);
-	make_children(s);
-	on_tick(s);
-	loop_run(s->loop);
-	unlinkat(s->data_dir, "run/status.json", 0);
-	unlinkat(s->data_dir, "control", 0);
-	log_event(&s->log, "stopped");
-	return s->status;
+	int status = s->status;
+	supervisor_free(s);
+	return status;
 }

@@ -1,0 +1,201 @@
+"""The processes of the house: one dies, hangs, gets a new certificate; the others go on."""
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+
+from support.server import Server
+
+ROLES = ["front-mx", "front-user", "auth", "keys", "core", "worker", "relay"]
+
+
+def role(server, name, index=0):
+    return next(r for r in server.status()["roles"] if r["role"] == name and r["index"] == index)
+
+
+def greeting(server):
+    with socket.create_connection(("127.0.0.1", server.ports["smtp"]), timeout=10) as s:
+        return s.recv(200)
+
+
+def imaps(server):
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", server.ports["imaps"]), timeout=10)) as s:
+        return s.recv(500), s.getpeercert(True)
+
+
+def until(what, seconds=15):
+    end = time.time() + seconds
+    while time.time() < end:
+        if what():
+            return time.time()
+        time.sleep(0.005)
+    raise AssertionError("it did not happen in time")
+
+
+def kill_and_wait(server, name, index=0):
+    pid = role(server, name, index)["pid"]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: role(server, name, index)["pid"] not in (0, pid) and role(server, name, index)["ready"])
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_dead_role_comes_back(server, name):
+    restarts = role(server, name)["restarts"]
+    others = {r["pid"] for r in server.status()["roles"] if r["role"] != name}
+    kill_and_wait(server, name)
+    assert role(server, name)["restarts"] == restarts + 1
+    assert others <= set(server.pids()), "another process was restarted as well"
+    assert greeting(server).startswith(b"220")
+    assert imaps(server)[0].startswith(b"* OK")
+
+
+def test_hung_keys_cost_one_time_out(server):
+    pid = role(server, "keys")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(OSError):
+            imaps(server)
+        begin = time.time()
+        for _ in range(3):
+            with pytest.raises(OSError):
+                imaps(server)
+        assert time.time() - begin < 2, "each handshake waited anew"
+        assert greeting(server).startswith(b"220"), "front-mx has other handshakes to wait for, and none is asked"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: tries(lambda: imaps(server)))
+
+
+def tries(what):
+    try:
+        return what()
+    except OSError:
+        return None
+
+
+def test_hung_role_is_replaced(server):
+    pid = role(server, "worker", 1)["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: role(server, "worker", 1)["pid"] not in (0, pid), seconds=25)
+    assert "role hangs" in server.log_text()
+
+
+def test_crash_loop_backs_off_and_alarms(fresh):
+    fresh.start()
+    for _ in range(5):
+        kill_and_wait(fresh, "relay")
+    assert "dies again and again" in fresh.log_text()
+    pid = role(fresh, "relay")["pid"]
+    os.kill(pid, signal.SIGKILL)
+    begin = time.time()
+    until(lambda: role(fresh, "relay")["pid"] not in (0, pid))
+    assert time.time() - begin > 0.5
+    assert greeting(fresh).startswith(b"220")
+
+
+def test_reload_takes_new_certificates_and_refuses_bad_ones(fresh):
+    fresh.start()
+    pids = set(fresh.pids())
+    before = imaps(fresh)[1]
+    shutil.copy(fresh.key, fresh.key + ".old")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=new",
+                    "-keyout", fresh.key, "-out", fresh.chain + ".new"], check=True, stderr=subprocess.DEVNULL)
+
+    fresh.process.send_signal(signal.SIGHUP)     # the new key does not fit the old certificate
+    until(lambda: "the key belongs to another certificate" in fresh.log_text())
+    assert imaps(fresh)[1] == before
+
+    os.rename(fresh.chain + ".new", fresh.chain)
+    fresh.process.send_signal(signal.SIGHUP)
+    until(lambda: tries(lambda: imaps(fresh)[1]) not in (None, before))
+
+    with open(fresh.conf, "a") as f:
+        f.write("nonsense = 1\n")
+    fresh.process.send_signal(signal.SIGHUP)
+    until(lambda: "nonsense" in fresh.log_text())
+    assert imaps(fresh)[0].startswith(b"* OK")
+    assert set(fresh.pids()) == pids
+
+
+def test_bad_certificate_stops_the_start(fresh):
+    subprocess.run(["openssl", "genrsa", "-out", fresh.key, "2048"], check=True, stderr=subprocess.DEVNULL)
+    done = subprocess.run([fresh.buzon, "-c", fresh.conf, "serve"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "the key belongs to another certificate" in done.stderr
+
+
+def test_a_second_server_is_refused(server):
+    done = subprocess.run([server.buzon, "-c", server.conf, "serve"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 75
+    assert "in use" in done.stderr
+
+
+def test_stop_is_clean_and_quick(fresh):
+    fresh.start()
+    pids = fresh.pids()
+    idle = [socket.create_connection(("127.0.0.1", fresh.ports["imap"])) for _ in range(20)]
+    begin = time.time()
+    assert fresh.stop() == 0
+    assert time.time() - begin < 5
+    assert not [p for p in pids if os.path.exists(f"/proc/{p}")]
+    assert fresh.status() is None
+    for s in idle:
+        s.close()
+
+
+def test_roles_die_with_the_supervisor(fresh):
+    fresh.start()
+    pids = fresh.pids()
+    os.kill(fresh.process.pid, signal.SIGKILL)
+    fresh.process.wait()
+    until(lambda: not [p for p in pids if alive(p)], seconds=5)
+    fresh.process = None
+    fresh.start()
+    assert greeting(fresh).startswith(b"220")
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_walls_are_up(server):
+    """Of every process but the supervisor: no new privileges, a filter, no capabilities, nobody may look in."""
+    for r in server.status()["roles"]:
+        with open(f"/proc/{r['pid']}/status") as f:
+            fields = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+        assert fields["NoNewPrivs"] == "1", r
+        assert fields["Seccomp"] == "2", r
+        assert int(fields["CapEff"], 16) == 0 and int(fields["CapPrm"], 16) == 0, r
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_started_as_root_the_roles_are_nobody(buzon):
+    s = Server(buzon, extra='user = "nobody"')
+    try:
+        os.chmod(s.dir, 0o755)
+        s.start()
+        for r in s.status()["roles"]:
+            with open(f"/proc/{r['pid']}/status") as f:
+                uids = next(line.split()[1:] for line in f if line.startswith("Uid:"))
+            assert "0" not in uids, r
+            has_files = r["role"] in ("core", "auth")
+            assert (os.readlink(f"/proc/{r['pid']}/root") == "/") == has_files, r
+        assert imaps(s)[0].startswith(b"* OK")
+        kill_and_wait(s, "core")
+        kill_and_wait(s, "front-user")
+        assert imaps(s)[0].startswith(b"* OK")
+        assert s.stop() == 0
+    finally:
+        s.close()
