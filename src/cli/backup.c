@@ -132,7 +132,7 @@ int cli_backup(struct cli *c)
 	struct log log = { .role = "backup", .level = LOG_LEVEL_WARN, .fd = STDERR_FILENO };
 	struct store *store;
 	struct err err;
-	char data[4096];
+	char data[4096], path[4200];
 	int status;
 
 	if (cli_no_more_options(c, BACKUP_USAGE) != 0 || c->argc != 1)
@@ -140,9 +140,10 @@ int cli_backup(struct cli *c)
 	if ((status = cli_config(c)) != 0)
 		return status;
 	snprintf(data, sizeof(data), STR_FMT, STR_ARG(c->config->data));
+	snprintf(path, sizeof(path), "%s/" STORE_DIRECTORY, data);
 	if (mkdir(c->argv[0], 0700) < 0 && access(c->argv[0], W_OK) < 0)
 		return cli_fail(EXIT_NO, _("cannot write to '%s': %m"), c->argv[0]);
-	if (store_open(&(struct store_options){ .path = data, .read_only = true, .log = &log },
+	if (store_open(&(struct store_options){ .path = path, .read_only = true, .log = &log },
 	        &store, &err) < 0)
 		return cli_fail_err(&err);
 	int result = store_backup(store, c->argv[0], &progress, &err);
@@ -157,7 +158,7 @@ int cli_restore(struct cli *c)
 {
 	struct store_progress progress = { .step = on_step, .problem = on_problem };
 	struct err err;
-	char data[4096];
+	char data[4096], path[4200];
 	int status;
 
 	if (cli_no_more_options(c, RESTORE_USAGE) != 0 || c->argc != 1)
@@ -165,7 +166,8 @@ int cli_restore(struct cli *c)
 	if ((status = cli_config(c)) != 0)
 		return status;
 	snprintf(data, sizeof(data), STR_FMT, STR_ARG(c->config->data));
-	if (store_restore(c->argv[0], data, &progress, &err) < 0)
+	snprintf(path, sizeof(path), "%s/" STORE_DIRECTORY, data);
+	if (store_restore(c->argv[0], path, &progress, &err) < 0)
 		return cli_fail_err(&err);
 	status = copy_credentials(c->argv[0], data);
 	return status ? status : say_done(c, "restore", data);

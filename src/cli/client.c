@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -155,6 +156,7 @@ static int run_direct(struct cli *c, const json_t *request, cli_print_fn *print,
 	struct direct d = { 0 };
 	struct err err;
 	struct store *store;
+	char path[4200];
 	bool writes = admin_writes(fact_text(request, "command"));
 
 	snprintf(d.data, sizeof(d.data), STR_FMT, STR_ARG(c->config->data));
@@ -165,9 +167,12 @@ static int run_direct(struct cli *c, const json_t *request, cli_print_fn *print,
 		      "directory is "
 		      "not there or not yours"),
 		    d.data);
+	snprintf(path, sizeof(path), "%s/" STORE_DIRECTORY, d.data);
+	if (writes)
+		mkdir(path, 0700); /* the first command on a new data directory */
 	if (store_open(
 	        &(struct store_options){
-	            .path = d.data, .create = writes, .read_only = !writes, .log = &log },
+	            .path = path, .create = writes, .read_only = !writes, .log = &log },
 	        &store, &err) < 0)
 		return cli_fail_err(&err);
 	struct admin_env env = { .store = store,

@@ -98,7 +98,10 @@ static int try_write_own(void)
 
 static int try_write_other(void)
 {
-	return opened(openat(ground.data_dir, "other/drill", O_RDWR | O_CREAT, 0600));
+	bool is_auth = ground.write_path && strcmp(ground.write_path, "auth") == 0;
+
+	return opened(openat(
+	    ground.data_dir, is_auth ? "store/drill" : "auth/drill", O_RDWR | O_CREAT, 0600));
 }
 
 static int try_proc_mem(void)
@@ -421,9 +424,10 @@ static void test_as_root(void **state)
 	}
 	const struct passwd *nobody = getpwnam("nobody");
 	unlinkat(ground.data_dir, "auth/drill", 0);
-	unlinkat(ground.data_dir, "drill", 0);
+	unlinkat(ground.data_dir, "store/drill", 0);
 	check(nobody && fchown(ground.data_dir, nobody->pw_uid, nobody->pw_gid) == 0);
 	check(fchownat(ground.data_dir, "auth", nobody->pw_uid, nobody->pw_gid, 0) == 0);
+	check(fchownat(ground.data_dir, "store", nobody->pw_uid, nobody->pw_gid, 0) == 0);
 	for (size_t i = 0; i < COUNT(kinds); i++) {
 		check_case(kinds[i]->name, outcome(kinds[i], "nobody", is_nobody) == ALLOWED);
 		check_case(kinds[i]->name, outcome(kinds[i], "nobody", try_setuid) == REFUSED);
@@ -435,14 +439,18 @@ static void test_as_root(void **state)
 	}
 }
 
-/* The password database is auth's alone, and auth sees no mail. */
-static void test_auth_stays_in_its_room(void **state)
+/* The password database is auth's alone, the mail core's: neither can open what is the other's. */
+static void test_neighbours(void **state)
 {
+	static const struct role_kind *const with_files[] = { &role_auth, &role_core };
+
 	(void)state;
 	if (!sandbox_landlock_abi())
 		return;
-	check_int_eq(outcome(&role_auth, NULL, try_write_other), REFUSED);
-	check_int_eq(outcome(&role_auth, NULL, try_write_own), ALLOWED);
+	for (size_t i = 0; i < COUNT(with_files); i++) {
+		check_int_eq(outcome(with_files[i], NULL, try_write_other), REFUSED);
+		check_int_eq(outcome(with_files[i], NULL, try_write_own), ALLOWED);
+	}
 }
 
 static int setup(void **state)
@@ -454,7 +462,7 @@ static int setup(void **state)
 	check(mkdtemp(ground.data) != NULL);
 	ground.data_dir = open(ground.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	check(mkdirat(ground.data_dir, "auth", 0700) == 0);
-	check(mkdirat(ground.data_dir, "other", 0700) == 0);
+	check(mkdirat(ground.data_dir, "store", 0700) == 0);
 	ground.inet = socket(AF_INET, SOCK_STREAM, 0);
 	ground.listening = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	check(bind(ground.listening, (struct sockaddr *)&a, sizeof(a)) == 0);
@@ -475,7 +483,7 @@ static int teardown(void **state)
 	(void)state;
 	kill(ground.outside, SIGKILL);
 	waitpid(ground.outside, NULL, 0);
-	static const char *const names[] = { "auth/drill", "auth", "other/drill", "other", "drill",
+	static const char *const names[] = { "auth/drill", "auth", "store/drill", "store", "drill",
 		"" };
 	for (size_t i = 0; i < COUNT(names); i++) {
 		snprintf(path, sizeof(path), "%s/%s", ground.data, names[i]);
@@ -487,7 +495,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_role), cmocka_unit_test(test_auth_stays_in_its_room),
+		cmocka_unit_test(test_every_role), cmocka_unit_test(test_neighbours),
 		cmocka_unit_test(test_as_root), /* last: it gives the directory away */
 	};
 

@@ -331,7 +331,7 @@ static int core_start(struct role *r, struct err *err)
 		abort();
 	c->role = r;
 	r->state = c;
-	snprintf(path, sizeof(path), STR_FMT, STR_ARG(r->config->data));
+	snprintf(path, sizeof(path), STR_FMT "/" STORE_DIRECTORY, STR_ARG(r->config->data));
 	if (store_open(&(struct store_options){ .path = path, .create = true, .log = &r->log },
 	        &c->store, err) < 0)
 		return -1;
@@ -391,7 +391,7 @@ static const struct frame_def *const from_front_user[] = { &frame_def_rcpt_check
 	&frame_def_tx_reset, &frame_def_spool_open, &frame_def_message, &frame_def_story_note,
 	&frame_def_attach, NULL };
 static const struct frame_def *const from_supervisor[] = { &frame_def_control_socket, NULL };
-static const char *const write_paths[] = { ".", NULL };
+static const char *const write_paths[] = { STORE_DIRECTORY, NULL };
 
 const struct role_kind role_core = {
 	.name = "core",

@@ -39,7 +39,7 @@ struct intake {
 	const struct config *config;
 	unsigned char ticket_key[32];
 	struct intake_env env;
-	char spool_dir[4096]; /* the data directory; does not change with a reload */
+	char spool_dir[4096]; /* the store's directory; does not change with a reload */
 	struct directory *directory;
 	struct table *txs; /* (link, tx) -> struct intake_tx */
 	struct rates *rates;

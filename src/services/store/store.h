@@ -27,6 +27,10 @@
 #include "base/err.h"
 #include "base/log.h"
 
+/* Where a server keeps its store, below the data directory: a directory of its own, so that role core can be
+ * locked into it and never sees what role auth keeps beside it. */
+#define STORE_DIRECTORY "store"
+
 struct store;
 struct store_txn;
 
