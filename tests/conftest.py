@@ -5,6 +5,7 @@ import os
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from support.desk import Desk  # noqa: E402
 from support.server import Server  # noqa: E402
 
 
@@ -32,3 +33,19 @@ def fresh(buzon):
     s = Server(buzon)
     yield s
     s.close()
+
+
+@pytest.fixture(scope="module")
+def clear_server(buzon):
+    """A server that takes passwords without TLS as well."""
+    s = Server(buzon, extra="sign-in { plain-without-tls = true }")
+    s.start()
+    yield s
+    s.close()
+
+
+@pytest.fixture
+def desk():
+    d = Desk()
+    yield d
+    d.close()

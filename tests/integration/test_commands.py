@@ -1,7 +1,11 @@
 """The administrator's commands: with and without a server, as text, as JSON, with their exit statuses."""
 import os
+import signal
 import smtplib
 import subprocess
+
+from support.mail import kept
+from support.wait import until
 
 
 def test_without_and_with_server(fresh):
@@ -95,26 +99,17 @@ def test_check_backup_restore(fresh):
     assert fresh.json("account", "list") == before
     assert fresh.run("check", "--deep").returncode == 0
     fresh.start()
-    import imaplib
-    import ssl
-    context = ssl._create_unverified_context()
-    c = imaplib.IMAP4_SSL("127.0.0.1", fresh.ports["imaps"], ssl_context=context)
-    c.login("bob@example.org", "password-of-bob")
-    assert c.select("INBOX")[1] == [b"20"]
+    assert len(kept(fresh, "bob")) == 20
 
 
 def test_stop_and_reload(fresh):
     fresh.start()
-    import signal
-    import time
     fresh.process.send_signal(signal.SIGHUP)
-    time.sleep(0.5)
-    assert "configuration taken anew" in fresh.log_text()
+    until(lambda: "configuration taken anew" in fresh.log_text())
     with open(fresh.conf, "a") as f:
         f.write("nonsense = 1\n")
     fresh.process.send_signal(signal.SIGHUP)
-    time.sleep(0.5)
-    assert "the old configuration stays" in fresh.log_text()
+    until(lambda: "the old configuration stays" in fresh.log_text())
     with smtplib.SMTP("127.0.0.1", fresh.ports["smtp"]) as c:
         assert c.noop()[0] == 250
     assert fresh.stop() == 0

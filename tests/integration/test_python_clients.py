@@ -3,62 +3,12 @@ import email
 import imaplib
 import poplib
 import smtplib
-import ssl
 import time
 import uuid
 
 import pytest
 
-INSECURE = ssl.create_default_context()
-INSECURE.check_hostname = False
-INSECURE.verify_mode = ssl.CERT_NONE
-
-
-def message(token, to="bob@example.org", body="Hello.\r\n"):
-    return (f"From: Ana <ana@example.org>\r\nTo: {to}\r\nSubject: {token}\r\n"
-            f"Message-ID: <{token}@example.org>\r\nDate: Mon, 23 Nov 2026 09:00:00 +0000\r\n\r\n{body}")
-
-
-def imap(server, user="bob", how="tls"):
-    if how == "tls":
-        c = imaplib.IMAP4_SSL("127.0.0.1", server.ports["imaps"], ssl_context=INSECURE)
-    else:
-        c = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
-        c.starttls(INSECURE)
-    c.login(f"{user}@example.org", f"password-of-{user}")
-    return c
-
-
-def pop3(server, user="bob", how="tls"):
-    if how == "tls":
-        c = poplib.POP3_SSL("127.0.0.1", server.ports["pop3s"], context=INSECURE)
-    else:
-        c = poplib.POP3("127.0.0.1", server.ports["pop3"])
-        c.stls(INSECURE)
-    c.user(f"{user}@example.org")
-    c.pass_(f"password-of-{user}")
-    return c
-
-
-def submit(server, how="tls", user="ana"):
-    if how == "tls":
-        c = smtplib.SMTP_SSL("127.0.0.1", server.ports["submissions"], context=INSECURE)
-    else:
-        c = smtplib.SMTP("127.0.0.1", server.ports["submission"])
-        c.starttls(context=INSECURE)
-    c.login(f"{user}@example.org", f"password-of-{user}")
-    return c
-
-
-def find(c, token):
-    c.select("INBOX")
-    return c.search(None, "SUBJECT", token)[1][0].split()
-
-
-def fetch(c, token):
-    numbers = find(c, token)
-    assert len(numbers) == 1
-    return c.fetch(numbers[0], "(BODY.PEEK[])")[1][0][1]
+from support.mail import fetch, imap, message, pop3, submit, trust
 
 
 def test_mx_delivers_to_inbox(server):
@@ -85,7 +35,7 @@ def test_mx_refuses(server):
 def test_mx_starttls(server):
     token = uuid.uuid4().hex
     with smtplib.SMTP("127.0.0.1", server.ports["smtp"]) as c:
-        c.starttls(context=INSECURE)
+        c.starttls(context=trust(server))
         c.sendmail("x@remote.example", ["bob@example.org"], message(token))
     assert b"with ESMTPS" in fetch(imap(server), token)
 
@@ -138,7 +88,7 @@ def test_remote_recipient_is_queued(server):
 
 
 def test_wrong_password(server):
-    c = imaplib.IMAP4_SSL("127.0.0.1", server.ports["imaps"], ssl_context=INSECURE)
+    c = imaplib.IMAP4_SSL("127.0.0.1", server.ports["imaps"], ssl_context=trust(server))
     with pytest.raises(imaplib.IMAP4.error) as e:
         c.login("bob@example.org", "wrong")
     assert "AUTHENTICATIONFAILED" in str(e.value)

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from support.server import Server
+from support.wait import until
 
 ROLES = ["front-mx", "front-user", "auth", "keys", "core", "worker", "relay"]
 
@@ -29,15 +30,6 @@ def imaps(server):
     context.verify_mode = ssl.CERT_NONE
     with context.wrap_socket(socket.create_connection(("127.0.0.1", server.ports["imaps"]), timeout=10)) as s:
         return s.recv(500), s.getpeercert(True)
-
-
-def until(what, seconds=15):
-    end = time.time() + seconds
-    while time.time() < end:
-        if what():
-            return time.time()
-        time.sleep(0.005)
-    raise AssertionError("it did not happen in time")
 
 
 def kill_and_wait(server, name, index=0):

@@ -1,4 +1,5 @@
 """A buzon server of one's own for a test: a directory, ports on loopback, accounts, and its processes."""
+import itertools
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SERVICES = ["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
-_certificate = None
+_people = itertools.count(1)
 
 
 def free_port():
@@ -30,7 +31,7 @@ def certificate(directory):
 
 
 class Server:
-    def __init__(self, buzon=None, extra="", accounts=("ana", "bob"), tls=True):
+    def __init__(self, buzon=None, extra="", accounts=("ana", "bob"), tls=True, tls_extra=""):
         self.buzon = os.path.abspath(buzon or os.environ.get("BUZON", f"{ROOT}/build/src/cli/buzon"))
         self.dir = tempfile.mkdtemp(prefix="buzon-test-")
         self.data = f"{self.dir}/data"
@@ -43,6 +44,7 @@ class Server:
         if tls:
             self.chain, self.key = certificate(self.dir)
         self.tls = tls
+        self.tls_extra = tls_extra
         self.write_conf()
         self.run("domain", "add", "example.org")
         for name in accounts:
@@ -56,7 +58,7 @@ class Server:
                 lines.append(f'listen "{name}" {{ address = "127.0.0.1:{port}" }}')
         lines.append(f'listen "lmtp" {{ address = "unix:{self.lmtp}" }}')
         if self.tls:
-            lines.append(f'tls {{ certificate = "{self.chain}" key = "{self.key}" }}')
+            lines.append(f'tls {{ certificate = "{self.chain}" key = "{self.key}" {self.tls_extra} }}')
         if "limits" not in self.extra:
             lines.append("limits { connections-per-minute = 100000 connections-per-client = 5000 "
                          "submissions-per-hour = 100000 submission-recipients-per-day = 1000000 }")
@@ -66,6 +68,12 @@ class Server:
 
     def add_account(self, name):
         self.run("account", "add", f"{name}@example.org", stdin=f"password-of-{name}\n")
+
+    def person(self):
+        """A new account, for a test that wants its mailboxes empty."""
+        name = f"person{next(_people)}"
+        self.add_account(name)
+        return name
 
     def run(self, *args, stdin=None, check=True, env=None):
         done = subprocess.run([self.buzon, "-c", self.conf, *args], input=stdin, text=True, capture_output=True,
