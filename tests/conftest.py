@@ -1,6 +1,7 @@
 """Options and the server of the tests."""
-import sys
 import os
+import random
+import sys
 
 import pytest
 
@@ -12,6 +13,7 @@ from support.server import Server  # noqa: E402
 def pytest_addoption(parser):
     parser.addoption("--buzon", default=None, help="the program to test")
     parser.addoption("--kills", type=int, default=20, help="how often the crash test kills")
+    parser.addoption("--seed", type=int, default=random.randrange(1 << 32), help="repeats the crash test's choice of kills")
 
 
 @pytest.fixture(scope="session")

@@ -115,6 +115,15 @@ class Server:
         status = self.status()
         return [r["pid"] for r in (status["roles"] if status else []) if (role is None or r["role"] == role) and r["pid"]]
 
+    def tree(self):
+        """The supervisor and all its children, also when it has not said yet who they are."""
+        pid = self.process.pid
+        try:
+            with open(f"/proc/{pid}/task/{pid}/children") as f:
+                return [pid, *map(int, f.read().split())]
+        except OSError:
+            return [pid]
+
     def log_text(self):
         with open(self.log_path, errors="replace") as f:
             return f.read()
@@ -127,9 +136,18 @@ class Server:
         elif self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=20)
+        self.forget()
+        return code
+
+    def forget(self):
+        """The process is gone."""
         self.process = None
         self.log.close()
-        return code
+
+    def keep_log(self):
+        """Beyond close, for whoever looks for what went wrong."""
+        kept = shutil.copy(self.log_path, f"{tempfile.gettempdir()}/{os.path.basename(self.dir)}.log")
+        print(f"the server's log: {kept}")
 
     def close(self):
         if self.process:
