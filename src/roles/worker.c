@@ -57,7 +57,7 @@ static int take_body(
     const struct frame_content_index *f, int fd, struct content_body *out, struct err *err)
 {
 	if (fd >= 0)
-		return content_map(fd, f->body_bytes, out, err);
+		return content_map(fd, f->body_at, f->body_bytes, out, err);
 	if (f->body.len != f->body_bytes)
 		return err_set(err, ERR_INPUT, "the frame holds %zu of the message's %llu bytes",
 		    f->body.len, (unsigned long long)f->body_bytes);

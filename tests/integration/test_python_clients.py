@@ -210,3 +210,16 @@ def test_pop3_and_imap_beside_each_other(server):
     i.noop()
     assert i.search(None, "SUBJECT", token)[1] == [b""]
     i.logout()
+
+
+def test_many_messages_in_one_append(server):
+    """RFC 3502: far more than fits into memory-held command text, small and large ones mixed."""
+    messages = [(f"Subject: part {i}\r\n\r\n" + f"line {i}\r\n" * (10 + i % 7 * 1500)).encode() for i in range(600)]
+    m = imap(server)
+    m.create("many")
+    m.sock.sendall(b"x1 APPEND many" + b"".join(b" {%d+}\r\n%s" % (len(one), one) for one in messages) + b"\r\n")
+    line = m.readline()
+    assert line.startswith(b"x1 OK [APPENDUID"), line
+    m.select("many")
+    kind, got = m.fetch("1:*", "(BODY.PEEK[])")
+    assert kind == "OK" and [part[1] for part in got if isinstance(part, tuple)] == messages

@@ -25,9 +25,13 @@ struct imap_framer {
 	bool stream_started;
 	struct imap_streamed *streamed;
 	size_t streamed_count, streamed_cap;
+	uint64_t streamed_bytes;
 };
 
-enum { ANNOUNCE_MAX = 32 }; /* longer than any announcement whose number fits */
+enum {
+	ANNOUNCE_MAX = 32, /* longer than any announcement whose number fits */
+	APPEND_TOTAL_MIN = 256 << 20,
+};
 
 /* How a line ends that announces a literal. */
 struct announced {
@@ -42,7 +46,8 @@ struct imap_limits imap_limits_default(uint64_t append_bytes)
 		.command_bytes = 1024 * 1024,
 		.inline_bytes = 64 * 1024,
 		.append_bytes = append_bytes,
-		.append_count = 64,
+		.append_count = 1000,
+		.append_total = append_bytes > APPEND_TOTAL_MIN ? append_bytes : APPEND_TOTAL_MIN,
 		.swallow_bytes = 64 * 1024 * 1024,
 	};
 }
@@ -52,6 +57,7 @@ static void begin_command(struct imap_framer *f)
 	buf_reset(&f->text);
 	f->line_at = 0;
 	f->streamed_count = 0;
+	f->streamed_bytes = 0;
 	f->ended = false;
 }
 
@@ -144,16 +150,21 @@ static void stream_add(struct imap_framer *f, const struct announced *a)
 		if (!f->streamed)
 			abort();
 	}
-	f->streamed[f->streamed_count++] = (struct imap_streamed){
-		.fd = -1, .length = a->bytes, .binary = a->binary, .at = f->text.len
-	};
+	f->streamed[f->streamed_count++] = (struct imap_streamed){ .fd = -1,
+		.offset = f->streamed_bytes,
+		.length = a->bytes,
+		.binary = a->binary,
+		.at = f->text.len };
+	f->streamed_bytes += a->bytes;
 }
 
 static enum imap_frame begin_stream(
     struct imap_framer *f, const struct announced *a, struct imap_frame_event *out)
 {
-	if (f->streamed_count >= f->limits.append_count)
-		return refuse_literal(f, a, "too many large messages in one command", out);
+	if (f->streamed_count >= f->limits.append_count ||
+	    a->bytes > f->limits.append_total - f->streamed_bytes)
+		return refuse_literal(
+		    f, a, "the messages of this command are too many; send them in several", out);
 	stream_add(f, a);
 	f->state = IN_STREAM;
 	f->stream_started = false;
@@ -172,8 +183,10 @@ static enum imap_frame begin_literal(
 		return refuse_literal(f, a, "the literal is larger than anything", out);
 	if (append && a->bytes > f->limits.append_bytes)
 		return refuse_literal(f, a, "the message is larger than this server takes", out);
-	/* Many small messages of a MULTIAPPEND go aside as well before the command is full. */
-	if (append && (a->bytes > f->limits.inline_bytes || a->bytes > room / 2))
+	/* The small messages of a MULTIAPPEND go aside as well once they fill half of the command: the
+	 * lines between a thousand of them need room too. */
+	if (append &&
+	    (a->bytes > f->limits.inline_bytes || a->bytes + f->limits.command_bytes / 2 > room))
 		return begin_stream(f, a, out);
 	if (a->bytes > room)
 		return refuse_literal(f, a, "the literal is larger than this server takes", out);

@@ -23,6 +23,7 @@ struct imap_limits {
 	uint32_t inline_bytes;  /* an APPEND literal above this is streamed aside */
 	uint64_t append_bytes;  /* a streamed literal: APPENDLIMIT */
 	uint32_t append_count;  /* streamed literals of one command (MULTIAPPEND) */
+	uint64_t append_total;  /* their bytes */
 	uint64_t swallow_bytes; /* refused "{n+}" literals up to this are read and thrown away */
 };
 

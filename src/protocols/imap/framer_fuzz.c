@@ -8,6 +8,7 @@ static const struct imap_limits limits = { .line_bytes = 200,
 	.inline_bytes = 50,
 	.append_bytes = 300,
 	.append_count = 3,
+	.append_total = 1000,
 	.swallow_bytes = 500 };
 
 static void note(struct buf *log, enum imap_frame event, const struct imap_frame_event *e)

@@ -8,6 +8,7 @@ static const struct imap_limits small = { .line_bytes = 64,
 	.inline_bytes = 20,
 	.append_bytes = 60,
 	.append_count = 2,
+	.append_total = 100,
 	.swallow_bytes = 100 };
 
 /* Events as lines of text: what two runs are compared by. */
@@ -23,9 +24,9 @@ static void note(
 	case IMAP_FRAME_COMMAND:
 		buf_addf(log, "<" STR_FMT ">", STR_ARG(e->text));
 		for (size_t i = 0; i < e->streamed_count; i++)
-			buf_addf(log, "%s%d%s@%zu", e->streamed[i].binary ? "~" : "",
+			buf_addf(log, "%s%d%s@%zu^%d", e->streamed[i].binary ? "~" : "",
 			    (int)e->streamed[i].length, e->streamed[i].has_nul ? "!" : "",
-			    e->streamed[i].at);
+			    e->streamed[i].at, (int)e->streamed[i].offset);
 		buf_addz(log, ";");
 		break;
 	case IMAP_FRAME_STREAM:
@@ -123,12 +124,12 @@ static const struct {
 	{ "append inline", STR_INIT("a append x {20}\r\n" TEN TEN "\r\n"),
 	    STR_INIT("+;<a append x {20}\r\n" TEN TEN ">;") },
 	{ "append aside", STR_INIT("a append x {21}\r\n" TEN TEN "Z\r\nb NOOP\r\n"),
-	    STR_INIT("+;[0:" TEN TEN "Z];<a append x {21}\r\n>21@17;<b NOOP>;") },
+	    STR_INIT("+;[0:" TEN TEN "Z];<a append x {21}\r\n>21@17^0;<b NOOP>;") },
 	{ "append aside, two",
 	    STR_INIT("a APPEND x {30+}\r\n" THIRTY " ~{30+}\r\n" TEN TEN "\0"
 	             "123456789)\r\n"),
 	    STR_INIT("[0:" THIRTY "];[1:" TEN TEN "\0"
-	             "123456789];<a APPEND x {30+}\r\n ~{30+}\r\n)>30@18~30!@27;") },
+	             "123456789];<a APPEND x {30+}\r\n ~{30+}\r\n)>30@18^0~30!@27^30;") },
 	{ "append too large", STR_INIT("a APPEND x {61}\r\nb NOOP\r\n"),
 	    STR_INIT("NO a;<b NOOP>;") },
 	{ "append plus too large, with another behind it",
@@ -137,6 +138,14 @@ static const struct {
 	{ "append of too many",
 	    STR_INIT("a APPEND x {21+}\r\n" TEN TEN "1 {21+}\r\n" TEN TEN "1 {21}\r\nb NOOP\r\n"),
 	    STR_INIT("[0:" TEN TEN "1];[1:" TEN TEN "1];NO a;<b NOOP>;") },
+	{ "append of too much together",
+	    STR_INIT("a APPEND x {60+}\r\n" SIXTY " {41}\r\nb NOOP\r\n"),
+	    STR_INIT("[0:" SIXTY "];NO a;<b NOOP>;") },
+	{ "small messages go aside when half of the command is full",
+	    STR_INIT(
+	        "a APPEND x {20+}\r\n" TEN TEN " {20+}\r\n" TEN TEN " {20+}\r\n" TEN TEN "\r\n"),
+	    STR_INIT("[0:" TEN TEN "];<a APPEND x {20+}\r\n" TEN TEN " {20+}\r\n" TEN TEN
+	             " {20+}\r\n>20@74^0;") },
 };
 
 static void test_cases(void **state)

@@ -19,6 +19,7 @@
 struct imap_streamed { /* a literal kept outside the command text */
 	int fd;        /* -1: bytes */
 	str bytes;
+	uint64_t offset; /* of fd's file: the literals of a command follow each other in one file */
 	uint64_t length;
 	bool binary; /* "~{" literal8 */
 	bool has_nul;

@@ -240,14 +240,14 @@ static struct index_call *index_call_new(
 
 static void index_for_intake(void *owner, str bytes, int fd, intake_index_fn *fn, void *arg)
 {
-	core_index(owner, bytes, fd, bytes.len, on_index, index_call_new(fn, NULL, arg));
+	core_index(owner, bytes, fd, 0, bytes.len, on_index, index_call_new(fn, NULL, arg));
 }
 
 static void index_for_imap(
     void *owner, const struct imap_streamed *body, imap_index_done_fn *done, void *arg)
 {
-	core_index(
-	    owner, body->bytes, body->fd, body->length, on_index, index_call_new(NULL, done, arg));
+	core_index(owner, body->bytes, body->fd, body->offset, body->length, on_index,
+	    index_call_new(NULL, done, arg));
 }
 
 static int spool_open(void *owner, struct err *err)

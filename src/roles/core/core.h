@@ -37,7 +37,8 @@ struct core {
 /* index is empty when there is none: is_poison when two workers died on the message, else none was there. */
 typedef void core_index_fn(void *arg, str index, bool is_poison);
 /* bytes or fd stay valid until fn was called. */
-void core_index(struct core *c, str bytes, int fd, uint64_t length, core_index_fn *fn, void *arg);
+void core_index(struct core *c, str bytes, int fd, uint64_t offset, uint64_t length,
+    core_index_fn *fn, void *arg);
 
 /* ---- control.c: the control socket ---- */
 void core_control_start(struct core *c, int listening_fd);

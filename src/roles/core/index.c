@@ -20,7 +20,7 @@ struct job {
 	str bytes;
 	int fd;     /* of the caller, or ours; -1: inline */
 	int own_fd; /* a memfd made here */
-	uint64_t length;
+	uint64_t offset, length;
 	core_index_fn *fn;
 	void *arg;
 	unsigned deaths;
@@ -86,7 +86,9 @@ static void send_job(void *arg)
 	struct job *j = arg;
 	struct core *c = j->core;
 	struct link *worker = role_link(c->role, ROLE_WORKER, c->next_job++);
-	struct frame_content_index f = { .job = c->next_job, .body_bytes = j->length };
+	struct frame_content_index f = {
+		.job = c->next_job, .body_at = j->offset, .body_bytes = j->length
+	};
 
 	if (!worker) {
 		if (loop_now_ms(c->role->loop) >= j->give_up_ms)
@@ -101,7 +103,8 @@ static void send_job(void *arg)
 	    &frame_def_content_result, on_reply, j);
 }
 
-void core_index(struct core *c, str bytes, int fd, uint64_t length, core_index_fn *fn, void *arg)
+void core_index(struct core *c, str bytes, int fd, uint64_t offset, uint64_t length,
+    core_index_fn *fn, void *arg)
 {
 	struct job *j = calloc(1, sizeof(*j));
 
@@ -111,6 +114,7 @@ void core_index(struct core *c, str bytes, int fd, uint64_t length, core_index_f
 		.bytes = bytes,
 		.fd = fd,
 		.own_fd = -1,
+		.offset = offset,
 		.length = length,
 		.fn = fn,
 		.arg = arg };

@@ -17,21 +17,30 @@ static void test_map(void **state)
 
 	(void)state;
 	check_int_eq(fd_write_all(fd, STR("hello")), 0);
-	check_int_eq(content_map(fd, 5, &body, &err), 0);
+	check_int_eq(content_map(fd, 0, 5, &body, &err), 0);
 	check_str_eq(body.bytes, STR("hello"));
 	content_fini(&body);
 	content_fini(&body);
-	check_int_eq(content_map(fd, 4, &body, &err), -1);
-	check_str_eq(str_c(err.text), STR("the message's descriptor is not a file of 4 bytes"));
-	check_int_eq(content_map(fd, 6, &body, &err), -1);
-	check_int_eq(content_map(-1, 5, &body, &err), -1);
+	check_int_eq(content_map(fd, 2, 3, &body, &err), 0);
+	check_str_eq(body.bytes, STR("llo"));
+	content_fini(&body);
+	check_int_eq(content_map(fd, 0, 6, &body, &err), -1);
+	check_str_eq(str_c(err.text), STR("the message's descriptor does not hold 6 bytes at 0"));
+	check_int_eq(content_map(fd, 3, 3, &body, &err), -1);
+	check_int_eq(content_map(fd, 6, 0, &body, &err), -1);
+	check_int_eq(content_map(-1, 0, 5, &body, &err), -1);
 	check_int_eq(err.kind, ERR_SYSTEM);
 	check_int_eq(pipe(pipes), 0);
-	check_int_eq(content_map(pipes[0], 0, &body, &err), -1);
+	check_int_eq(content_map(pipes[0], 0, 0, &body, &err), -1);
 	close(pipes[0]);
 	close(pipes[1]);
+	check_int_eq(ftruncate(fd, 10001), 0);
+	check_int_eq(pwrite(fd, "z", 1, 10000), 1);
+	check_int_eq(content_map(fd, 5000, 5001, &body, &err), 0);
+	check_str_eq(str_skip(body.bytes, 5000), STR("z"));
+	content_fini(&body);
 	check_int_eq(ftruncate(fd, 0), 0);
-	check_int_eq(content_map(fd, 0, &body, &err), 0);
+	check_int_eq(content_map(fd, 0, 0, &body, &err), 0);
 	check_int_eq(body.bytes.len, 0);
 	content_fini(&body);
 }

@@ -80,8 +80,8 @@ enum {
 	 * the hash that goes with it (the whole message for Ed25519). */ \
 	FRAME(KEY_SIGN, key_sign, 0, U32(key) U32(scheme) STR(digest, 8192)) \
 	FRAME(KEY_SIGNATURE, key_signature, 0, BOOL(ok) STR(signature, 1024)) \
-	/* ---- core -> worker ---- body inline, or fd 0 */ \
-	FRAME(CONTENT_INDEX, content_index, 1, U64(job) U64(body_bytes) STR(body, INLINE_BODY_MAX)) \
+	/* ---- core -> worker ---- body inline, or in fd 0 from body_at on */ \
+	FRAME(CONTENT_INDEX, content_index, 1, U64(job) U64(body_at) U64(body_bytes) STR(body, INLINE_BODY_MAX)) \
 	/* index inline, or fd 0 (sealed memfd) when it is above INLINE_BODY_MAX. formats/message_index.h */ \
 	FRAME(CONTENT_RESULT, content_result, 1, BOOL(ok) U64(index_bytes) STR(index, INLINE_BODY_MAX) STR(why, 240)) \
 	/* ---- supervisor -> core: fd 0: the listening control socket; core accepts `buzon` commands itself ---- */ \

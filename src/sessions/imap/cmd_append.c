@@ -11,9 +11,7 @@ struct append_message {
 	struct imap_flags flags;
 	int64_t internal_at; /* 0: now */
 	bool utf8;
-	struct imap_streamed body;
 	/* When it has been looked into: */
-	str index;
 	int64_t sent_at;
 	struct store_piece piece;
 	struct store_body stored;
@@ -24,26 +22,30 @@ struct append {
 	str mailbox;
 	struct append_message *messages;
 	size_t count, cap;
+	struct imap_to_index *bodies; /* of the same messages */
+	size_t body_count, body_cap;
 	uint64_t target;
 };
 
 /* ---- parsing ----------------------------------------------------------------------------------
  */
 
-static int take_body(struct imap_lexer *in, struct append_message *m, struct err *err)
+static int take_body(
+    struct imap_lexer *in, struct append_message *m, struct imap_streamed *body, struct err *err)
 {
 	/* RFC 6855 §4: "UTF8 (~{5}...)". */
 	m->utf8 = imap_try_atom(in, STR("UTF8"));
 	if (m->utf8 && (imap_take_sp(in, err) < 0 || imap_take_char(in, '(', err) < 0))
 		return -1;
-	if (imap_take_literal_ref(in, &m->body, err) < 0)
+	if (imap_take_literal_ref(in, body, err) < 0)
 		return -1;
-	if (m->utf8 && !m->body.binary)
+	if (m->utf8 && !body->binary)
 		return err_set(err, ERR_INPUT, "UTF8 takes a literal8 (~{...})");
 	return m->utf8 ? imap_take_char(in, ')', err) : 0;
 }
 
-static int take_message(struct imap_lexer *in, struct append_message *m, struct err *err)
+static int take_message(
+    struct imap_lexer *in, struct append_message *m, struct imap_streamed *body, struct err *err)
 {
 	if (imap_peek_char(in, '(') && (imap_take_flags(in, /* bare */ false, &m->flags, err) < 0 ||
 	                                   imap_take_sp(in, err) < 0))
@@ -51,7 +53,7 @@ static int take_message(struct imap_lexer *in, struct append_message *m, struct 
 	if (imap_peek_char(in, '"') &&
 	    (imap_take_date_time(in, &m->internal_at, err) < 0 || imap_take_sp(in, err) < 0))
 		return -1;
-	return take_body(in, m, err);
+	return take_body(in, m, body, err);
 }
 
 static int append_parse(struct imap_cmd *cmd, struct imap_lexer *in, struct err *err)
@@ -68,8 +70,10 @@ static int append_parse(struct imap_cmd *cmd, struct imap_lexer *in, struct err 
 			    err, ERR_LIMIT, "more than %d messages in one APPEND", MESSAGES_MAX);
 		struct append_message *m =
 		    arena_push(cmd->arena, &a->messages, &a->count, &a->cap, sizeof(*m));
+		struct imap_to_index *body =
+		    arena_push(cmd->arena, &a->bodies, &a->body_count, &a->body_cap, sizeof(*body));
 		*m = (struct append_message){ .internal_at = 0 };
-		if (take_message(in, m, err) < 0)
+		if (take_message(in, m, &body->body, err) < 0)
 			return -1;
 	} while (imap_try_char(in, ' '));
 	return imap_take_end(in, err);
@@ -79,21 +83,21 @@ static int append_parse(struct imap_cmd *cmd, struct imap_lexer *in, struct err 
  */
 
 static int check_message(struct imap_cmd *cmd, const struct imap_conn *c,
-    const struct append_message *m, struct err *err)
+    const struct append_message *m, const struct imap_streamed *body, struct err *err)
 {
 	uint64_t most = c->config->limits.append_bytes;
 
-	if (!m->body.length)
+	if (!body->length)
 		return err_set(err, ERR_INPUT, "the message is empty");
-	if (m->body.length > most || m->body.length > UINT32_MAX) {
+	if (body->length > most || body->length > UINT32_MAX) {
 		cmd->code = STR("TOOBIG");
 		return err_set(err, ERR_LIMIT, "the message has %llu bytes, %llu are allowed",
-		    (unsigned long long)m->body.length, (unsigned long long)most);
+		    (unsigned long long)body->length, (unsigned long long)most);
 	}
 	/* RFC 9051 §4.3: NUL travels in a literal8 only.
 	 * DEVIATION RFC 3516 §4.4: such a message is kept as it came and BODY[] gives it back with
 	 * its NUL, rather than with its parts encoded anew: signatures stay whole. */
-	if (m->body.has_nul && !m->body.binary)
+	if (body->has_nul && !body->binary)
 		return err_set(err, ERR_INPUT, "the message contains NUL; literal8 (~{) is needed");
 	if (m->flags.keyword_count > STORE_KEYWORDS_MAX) {
 		cmd->code = STR("LIMIT");
@@ -107,9 +111,9 @@ static int check(struct imap_cmd *cmd, struct imap_conn *c, const struct append 
 	uint64_t total = 0;
 
 	for (size_t i = 0; i < a->count; i++) {
-		if (check_message(cmd, c, &a->messages[i], err) < 0)
+		if (check_message(cmd, c, &a->messages[i], &a->bodies[i].body, err) < 0)
 			return -1;
-		total += a->messages[i].body.length;
+		total += a->bodies[i].body.length;
 	}
 	return store_accepts_mail(c->store, total, err) ? 0 : -1;
 }
@@ -117,14 +121,13 @@ static int check(struct imap_cmd *cmd, struct imap_conn *c, const struct append 
 /* ---- looking in -------------------------------------------------------------------------------
  */
 
-static int look_into(
-    struct imap_cmd *cmd, struct imap_conn *c, struct append_message *m, struct err *err)
+static int look_into(struct imap_cmd *cmd, const struct imap_conn *c, struct append_message *m,
+    const struct imap_to_index *from, struct err *err)
 {
 	struct arena *a = arena_new(cmd->arena, "append", INDEX_ARENA_MAX);
 	struct message_index index;
 
-	if (imap_index_body(c, &m->body, a, &m->index, err) < 0 ||
-	    message_index_decode(m->index, a, &index, err) < 0)
+	if (message_index_decode(from->index, a, &index, err) < 0)
 		return -1;
 	/* RFC 6855 §4: raw UTF-8 in header fields only from clients that enabled it. */
 	if (index.flags & INDEX_HEADER_UTF8 && !m->utf8 &&
@@ -136,9 +139,10 @@ static int look_into(
 	m->sent_at = index.sent_at;
 	if (!m->sent_at)
 		m->sent_at = m->internal_at ? m->internal_at : time_wall_s();
-	m->piece = (struct store_piece){
-		.bytes = m->body.bytes, .fd = m->body.fd, .length = m->body.length
-	};
+	m->piece = (struct store_piece){ .bytes = from->body.bytes,
+		.fd = from->body.fd,
+		.offset = from->body.offset,
+		.length = from->body.length };
 	m->stored = (struct store_body){ .pieces = &m->piece, .piece_count = 1 };
 	return store_body_hash(&m->stored, err);
 }
@@ -146,15 +150,15 @@ static int look_into(
 /* ---- storing ----------------------------------------------------------------------------------
  */
 
-static int add(
-    struct store_txn *t, const struct append *a, struct append_message *m, struct err *err)
+static int add(struct store_txn *t, const struct append *a, size_t i, struct err *err)
 {
+	struct append_message *m = &a->messages[i];
 	struct store_message_new message = {
-		.body = &m->stored, .index = m->index, .sent_at = m->sent_at
+		.body = &m->stored, .index = a->bodies[i].index, .sent_at = m->sent_at
 	};
 	struct store_append entry = {
 		.mailbox = a->target,
-		.size = (uint32_t)m->body.length,
+		.size = (uint32_t)a->bodies[i].body.length,
 		.flags = m->flags.system,
 		.keywords = m->flags.keywords,
 		.keyword_count = m->flags.keyword_count,
@@ -172,7 +176,7 @@ static int append_job(struct store_txn *t, void *arg, struct err *err)
 	struct append *a = arg;
 
 	for (size_t i = 0; i < a->count; i++)
-		if (add(t, a, &a->messages[i], err) < 0)
+		if (add(t, a, i, err) < 0)
 			return -1;
 	return 0;
 }
@@ -220,8 +224,10 @@ static int append_run(struct imap_cmd *cmd, struct imap_conn *c, struct err *err
 
 	if (imap_find_target(cmd, c, a->mailbox, &target, err) < 0 || check(cmd, c, a, err) < 0)
 		return -1;
+	if (imap_index_bodies(c, a->bodies, a->count, cmd->arena, err) < 0)
+		return -1;
 	for (size_t i = 0; i < a->count; i++)
-		if (look_into(cmd, c, &a->messages[i], err) < 0)
+		if (look_into(cmd, c, &a->messages[i], &a->bodies[i], err) < 0)
 			return -1;
 	a->target = target.id;
 	if (store_write(c->store, append_job, a, err) < 0) {

@@ -109,9 +109,14 @@ void imap_flush(struct imap_conn *c);
 /* The client is gone: what is still to do is for nobody. */
 bool imap_is_gone(const struct imap_conn *c);
 
-/* Parses a message that APPEND brought (blocking call to the worker). index bytes go to the arena.
- */
-int imap_index_body(struct imap_conn *c, const struct imap_streamed *body, struct arena *a,
-    str *out_index, struct err *err);
+/* A message that APPEND brought, and what a worker says about it (formats/message_index). */
+struct imap_to_index {
+	struct imap_streamed body;
+	str index; /* in the arena */
+};
+
+/* Has the workers look into all of them; waits on the command's thread. */
+int imap_index_bodies(struct imap_conn *c, struct imap_to_index *messages, size_t count,
+    struct arena *a, struct err *err);
 
 #endif

@@ -2,7 +2,7 @@
 #include "base/fd.h"
 #include "sessions/imap/session.h"
 
-/* ---- large literals go to a file ---- */
+/* ---- the large literals of a command go to one file, one after the other ---- */
 
 static void close_spool(void *arg)
 {
@@ -13,8 +13,6 @@ static void close_spool(void *arg)
  * and dropped, because the client was told to send them. */
 static void spool_failed(struct imap_session *s, const struct err *why)
 {
-	s->spool_fd = -1;
-	imap_framer_set_fd(s->framer, s->event.index, -1);
 	if (s->spool_err)
 		return;
 	s->spool_err = arena_one(imap_session_arena(s), struct err);
@@ -36,7 +34,6 @@ static void open_spool(struct imap_session *s)
 		return;
 	}
 	arena_defer(s->cmd.arena, close_spool, fd);
-	imap_framer_set_fd(s->framer, s->event.index, *fd);
 	s->spool_fd = *fd;
 }
 
@@ -44,8 +41,10 @@ static void spool_piece(struct imap_session *s)
 {
 	struct err err;
 
-	if (s->event.first)
+	if (s->event.first && s->spool_fd < 0)
 		open_spool(s);
+	if (s->event.first)
+		imap_framer_set_fd(s->framer, s->event.index, s->spool_fd);
 	if (s->spool_fd >= 0 && fd_write_all(s->spool_fd, s->event.data) < 0) {
 		err_set(&err, ERR_RETRY, "the message could not be put aside: %m");
 		spool_failed(s, &err);

@@ -58,9 +58,9 @@ struct imap_session {
 	enum imap_phase phase;
 	enum imap_frame frame; /* the event at hand */
 	struct imap_frame_event event;
-	size_t unconsumed;     /* input that event.data points into */
-	struct imap_cmd cmd;   /* cmd.arena is NULL between commands */
-	int spool_fd;          /* of the large literal that is arriving; -1: it is dropped */
+	size_t unconsumed;   /* input that event.data points into */
+	struct imap_cmd cmd; /* cmd.arena is NULL between commands */
+	int spool_fd; /* of the large literals of this command; -1: none, or they are dropped */
 	struct err *spool_err; /* why, in the command's arena */
 	unsigned bad_commands; /* in a row */
 	bool idle_done;        /* DONE has come */
