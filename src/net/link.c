@@ -357,6 +357,16 @@ static void on_retry(void *arg)
 
 /* ---- receiving ---- */
 
+/* They are ours as soon as they came, whatever the packet holds: an empty one, which looks like the
+ * end of the connection, can bring some as well. */
+static void take_fds(struct msghdr *msg, int *out_fds)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			memcpy(out_fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	}
+}
+
 /* 1: a packet; 0: none now; -1: lost. */
 static int receive_packet(struct link *k, str *out_packet, int *out_fds)
 {
@@ -370,26 +380,22 @@ static int receive_packet(struct link *k, str *out_packet, int *out_fds)
 		.msg_control = &control,
 		.msg_controllen = sizeof(control) };
 	ssize_t n;
-	size_t count = 0;
 
+	for (size_t i = 0; i < LINK_MAX_FDS; i++)
+		out_fds[i] = -1;
 	do {
 		n = recvmsg(k->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return 0;
-	for (size_t i = 0; i < LINK_MAX_FDS; i++)
-		out_fds[i] = -1;
+	if (n >= 0)
+		take_fds(&msg, out_fds);
 	if (n <= 0) {
 		char why[100];
 		snprintf(why, sizeof(why), n == 0 ? "closed by peer" : "cannot receive: %m");
+		close_fds(out_fds);
 		lose(k, why);
 		return -1;
-	}
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		memcpy(out_fds, CMSG_DATA(c), count * sizeof(int));
 	}
 	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
 		close_fds(out_fds);
@@ -655,10 +661,13 @@ static int wait_for_reply(
 				dispatch(k, packet, &frame);
 				continue;
 			}
-			if (read_header(k, packet, &h, &frame) < 0)
-				return -1;
-			AUTO_FREE struct pending *p = take_pending(k, &h, &frame);
-			*out_reply = frame;
+			AUTO_FREE struct pending *p = read_header(k, packet, &h, &frame) == 0
+			                                  ? take_pending(k, &h, &frame)
+			                                  : NULL;
+			if (p)
+				*out_reply = frame;
+			else
+				close_fds(frame.fds);
 			return p ? 1 : -1;
 		}
 		uint64_t now = time_mono_ms();

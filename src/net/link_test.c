@@ -185,13 +185,34 @@ static void stop(void *loop)
 	loop_stop(loop);
 }
 
+/* With a descriptor of its own beside the bytes. */
+static void send_with_fd(int to, const void *bytes, size_t len)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .space = { 0 } };
+	struct iovec iov = { (void *)(uintptr_t)bytes, len };
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control.space) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &to, sizeof(int));
+	check(sendmsg(to, &msg, 0) == (ssize_t)len);
+}
+
 static void send_raw(struct end *a, const void *bytes, size_t len)
 {
 	struct err err;
 	int fds[2];
 
 	check(link_pair(fds, &err) == 0);
-	check(send(fds[0], bytes, len, 0) == (ssize_t)len);
+	send_with_fd(fds[0], bytes, len);
 	link_reconnect(a->link, fds[1]);
 	loop_run(a->loop);
 	close(fds[0]);
@@ -203,6 +224,7 @@ static void test_bad_frames(void **state)
 		const char *name;
 		str bytes;
 	} cases[] = {
+		{ "no bytes", STR_INIT("") },
 		{ "one byte", STR_INIT("\1") },
 		{ "length too large", STR_INIT("\1\0\0\0\0\0\0\0\3\0\0\0\0\0") },
 		{ "unknown type", STR_INIT("\x63\0\0\0\0\0\0\0\0\0\0\0") },
@@ -218,11 +240,13 @@ static void test_bad_frames(void **state)
 	link_free(b.link);
 	b.link = NULL;
 	loop_run(a.loop);
+	int before = open_count();
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		a.lost = 0;
 		send_raw(&a, cases[i].bytes.ptr, cases[i].bytes.len);
 		check_case(cases[i].name, a.lost == 1);
 		check_case(cases[i].name, !link_is_up(a.link));
+		check_case(cases[i].name, open_count() == before);
 	}
 	check_int_eq(a.frames, 0);
 	teardown(&a, &b);
@@ -363,6 +387,33 @@ static void test_call(void **state)
 	loop_free(a.loop);
 }
 
+/* The descriptor that comes with a reply that is refused is closed. */
+static void test_call_bad_reply(void **state)
+{
+	static const str replies[] = {
+		STR_INIT("\2\0\1\0\1\0\0\0\3\0\0\0\0\0"), /* a length that is not its own */
+		STR_INIT("\3\0\1\0\1\0\0\0\2\0\0\0\0\0"), /* another type */
+	};
+	struct text_frame f = { 1, STR("hello") };
+	struct link_frame reply;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(replies); i++) {
+		struct end a = { .loop = loop_new() };
+		int fds[2];
+		int before = open_count();
+		check(link_pair(fds, &err) == 0);
+		a.link = new_link(&a, fds[0]);
+		send_with_fd(fds[1], replies[i].ptr, replies[i].len);
+		check(link_call(a.link, &ask, &f, &answer, 2000, &reply, &err) < 0);
+		close(fds[1]);
+		link_free(a.link);
+		check_int_eq(open_count(), before);
+		loop_free(a.loop);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_free_inside_handler),
 		cmocka_unit_test(test_stuck_peer),
 		cmocka_unit_test(test_call),
+		cmocka_unit_test(test_call_bad_reply),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
