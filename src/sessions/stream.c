@@ -270,8 +270,9 @@ static size_t read_some(struct stream *s)
 
 	if (!to)
 		return 0;
+	/* Whoever sent the descriptor may have kept a copy of it, and make the socket block. */
 	do
-		n = read(s->fd, to, space < READ_STEP ? space : READ_STEP);
+		n = recv(s->fd, to, space < READ_STEP ? space : READ_STEP, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		buf_grow(&s->in, (size_t)n);

@@ -1,6 +1,7 @@
 /* Role core: frames in, services and sessions behind them. */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -133,6 +134,17 @@ static void refuse_attach(struct frame_attach_result *out, const struct err *err
 	out->text = str_c(err->text);
 }
 
+/* Whatever else a front sends could not be watched by the loop: libuv ends the process then. */
+static bool is_stream(int fd)
+{
+	int type = 0, domain = 0;
+	socklen_t size = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && type == SOCK_STREAM &&
+	       domain == AF_UNIX;
+}
+
 static int on_attach(
     struct core *c, enum role_id from, unsigned index, struct link *link, struct link_frame *in)
 {
@@ -143,7 +155,7 @@ static int on_attach(
 	struct err err;
 
 	(void)from, (void)index;
-	if (frame_decode(in->def, in->payload, &f, NULL) < 0 || in->fds[0] < 0)
+	if (frame_decode(in->def, in->payload, &f, NULL) < 0 || !is_stream(in->fds[0]))
 		return -1;
 	if (f.protocol != PROTOCOL_IMAP && f.protocol != PROTOCOL_POP3)
 		return -1;
