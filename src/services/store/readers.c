@@ -49,11 +49,46 @@ struct store_reader {
 	pthread_mutex_t lock;
 	bool in_transaction;
 	unsigned rows;
+	uint64_t last;      /* the message asked for before */
+	struct db_rows run; /* stands on row last; its statement is NULL when there is none */
 	struct buf copy;
 	struct store_reader *next, **link;
 };
 
-enum { ROWS_PER_TRANSACTION = 512, COPY_MAX = 64 << 20 };
+enum {
+	ROWS_PER_TRANSACTION = 512,
+	COPY_MAX = 64 << 20,
+	GAP_MAX = 16, /* rows that a run steps over rather than being looked up anew */
+};
+
+static int take_row(
+    const struct db_rows *rows, struct buf *copy, struct store_message *out, struct err *err)
+{
+	*out = (struct store_message){
+		.id = db_u64(rows, 0),
+		.blob = { .pack = db_u64(rows, 1),
+		    .offset = db_u64(rows, 2),
+		    .bytes = db_u64(rows, 3) },
+		.sent_at = db_int(rows, 5),
+	};
+	str hash = db_bytes(rows, 4);
+	if (hash.len != sizeof(out->blob.sha256))
+		return err_set(err, ERR_SYSTEM, "the row of message %llu makes no sense",
+		    (unsigned long long)out->id);
+	memcpy(out->blob.sha256, hash.ptr, hash.len);
+	buf_reset(copy);
+	buf_add(copy, db_bytes(rows, 6));
+	if (!buf_ok(copy))
+		return err_set(err, ERR_SYSTEM, "the row of message %llu is too large",
+		    (unsigned long long)out->id);
+	out->index = buf_str(copy);
+	return 0;
+}
+
+static int is_gone(struct err *err)
+{
+	return err_set(err, ERR_DENIED, "the message is gone");
+}
 
 int message_row_get(
     struct db *db, uint64_t message, struct buf *copy, struct store_message *out, struct err *err)
@@ -64,26 +99,50 @@ int message_row_get(
 		return -1;
 	int found = db_next(&rows, err);
 	if (found <= 0)
-		return found < 0 ? -1 : err_set(err, ERR_DENIED, "the message is gone");
-	*out = (struct store_message){
-		.id = db_u64(&rows, 0),
-		.blob = { .pack = db_u64(&rows, 1),
-		    .offset = db_u64(&rows, 2),
-		    .bytes = db_u64(&rows, 3) },
-		.sent_at = db_int(&rows, 5),
-	};
-	str hash = db_bytes(&rows, 4);
-	if (hash.len != sizeof(out->blob.sha256))
-		return err_set(err, ERR_SYSTEM, "the row of message %llu makes no sense",
-		    (unsigned long long)message);
-	memcpy(out->blob.sha256, hash.ptr, hash.len);
-	buf_reset(copy);
-	buf_add(copy, db_bytes(&rows, 6));
-	if (!buf_ok(copy))
-		return err_set(err, ERR_SYSTEM, "the row of message %llu is too large",
-		    (unsigned long long)message);
-	out->index = buf_str(copy);
-	return 0;
+		return found < 0 ? -1 : is_gone(err);
+	return take_row(&rows, copy, out, err);
+}
+
+/* ---- many in a row ---- */
+
+/* Most readers want messages in the order they came: stepping on costs less than looking up. */
+static bool is_near(const struct store_reader *r, uint64_t message)
+{
+	return r->last && message > r->last && message - r->last <= GAP_MAX;
+}
+
+static int read_in_run(
+    struct store_reader *r, uint64_t message, struct store_message *out, struct err *err)
+{
+	uint64_t at = 0;
+
+	if (!r->run.statement &&
+	    db_query(r->db, DB_MESSAGE_RUN, DB_ARGS(DB_INT(message)), &r->run, err) < 0)
+		return -1;
+	while (at < message) {
+		int found = db_next(&r->run, err);
+		if (found <= 0) {
+			db_end(&r->run);
+			return found < 0 ? -1 : is_gone(err);
+		}
+		at = db_u64(&r->run, 0);
+	}
+	if (at == message)
+		return take_row(&r->run, &r->copy, out, err);
+	db_end(&r->run);
+	return is_gone(err);
+}
+
+static int read_near_or_far(
+    struct store_reader *r, uint64_t message, struct store_message *out, struct err *err)
+{
+	bool near = is_near(r, message);
+
+	r->last = message;
+	if (near)
+		return read_in_run(r, message, out, err);
+	db_end(&r->run);
+	return message_row_get(r->db, message, &r->copy, out, err);
 }
 
 int store_reader_open(struct store *s, struct store_reader **out, struct err *err)
@@ -113,6 +172,7 @@ int store_reader_open(struct store *s, struct store_reader **out, struct err *er
 /* Under the reader's lock. */
 static void let_go(struct store_reader *r)
 {
+	db_end(&r->run);
 	if (r->in_transaction)
 		db_run(r->db, DB_ROLLBACK, DB_NO_ARGS, NULL);
 	r->in_transaction = false;
@@ -130,7 +190,7 @@ static int read_row(
 		r->in_transaction = true;
 	}
 	struct err why = { .kind = ERR_NONE };
-	int result = message_row_get(r->db, message, &r->copy, out, &why);
+	int result = read_near_or_far(r, message, out, &why);
 	if (result < 0 && why.kind == ERR_DENIED) {
 		/* Perhaps it is younger than this transaction. */
 		let_go(r);
