@@ -339,7 +339,7 @@ static int auth_role_start(struct role *r, struct err *err)
 	a->role = r;
 	a->sessions = table_new();
 	r->state = a;
-	if (auth_store_open_at(r->data_dir, &a->store, err) < 0)
+	if (auth_store_open_in(r->path, &a->store, err) < 0)
 		return -1;
 	a->auth = auth_new(&(struct auth_options){ .store = a->store,
 	                       .ticket_key = r->ticket_key,
@@ -391,12 +391,10 @@ static const struct frame_def *const from_core[] = {
 	NULL,
 };
 
-static const char *const write_paths[] = { "auth", NULL };
-
 const struct role_kind role_auth = {
 	.name = "auth",
 	.grants = GRANT_FILES,
-	.write_paths = write_paths,
+	.directory = AUTH_DIRECTORY,
 	.accepts = { [ROLE_FRONT_USER] = from_front, [ROLE_CORE] = from_core },
 	.start = auth_role_start,
 	.frame = auth_frame,

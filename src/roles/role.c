@@ -7,11 +7,18 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "net/tls.h"
 #include "roles/sandbox.h"
 #include "roles/start.h"
 
-enum { LINK_QUEUE_MAX = 32 << 20, SIGN_TIMEOUT_MS = 1000, ACCEPTS_MAX = 24, BLOCK_BYTES = 8 << 20 };
+enum {
+	LINK_QUEUE_MAX = 32 << 20,
+	SIGN_TIMEOUT_MS = 1000,
+	ACCEPTS_MAX = 24,
+	BLOCK_BYTES = 8 << 20,
+	RELAY_PORTS_MAX = 16
+};
 
 static const struct role_kind *const kinds[ROLE_COUNT] = {
 	[ROLE_FRONT_MX] = &role_front_mx,
@@ -39,12 +46,48 @@ struct boot {
 	struct peer peers[ROLE_COUNT][ROLE_INSTANCES_MAX];
 	struct sandbox_options sandbox;
 	char user[64];
+	uint16_t ports[RELAY_PORTS_MAX];
 	struct arena *arena; /* of the start block and of each set of certificates */
 };
 
 const char *role_name(enum role_id id)
 {
 	return id < ROLE_COUNT ? names[id] : "unknown";
+}
+
+const char *role_directory(enum role_id id)
+{
+	return id < ROLE_COUNT && kinds[id] ? kinds[id]->directory : NULL;
+}
+
+/* ---- what the configuration says of a role ------------------------------------------------------- */
+
+static const struct {
+	size_t user, memory; /* in struct config */
+} settings[ROLE_COUNT] = {
+	[ROLE_FRONT_MX] = { offsetof(struct config, users.front_mx),
+	    offsetof(struct config, memory.front) },
+	[ROLE_FRONT_USER] = { offsetof(struct config, users.front_user),
+	    offsetof(struct config, memory.front) },
+	[ROLE_AUTH] = { offsetof(struct config, users.auth), offsetof(struct config, memory.auth) },
+	[ROLE_KEYS] = { offsetof(struct config, users.keys), offsetof(struct config, memory.keys) },
+	[ROLE_CORE] = { offsetof(struct config, users.core), offsetof(struct config, memory.core) },
+	[ROLE_WORKER] = { offsetof(struct config, users.worker),
+	    offsetof(struct config, memory.worker) },
+	[ROLE_RELAY] = { offsetof(struct config, users.relay),
+	    offsetof(struct config, memory.relay) },
+};
+
+str role_user(const struct config *c, enum role_id id)
+{
+	str own = *(const str *)(const void *)((const char *)c + settings[id].user);
+
+	return str_empty(own) ? c->user : own;
+}
+
+static uint64_t role_memory(const struct config *c, enum role_id id)
+{
+	return *(const uint64_t *)(const void *)((const char *)c + settings[id].memory);
 }
 
 struct link *role_link(struct role *r, enum role_id peer, uint64_t key)
@@ -313,7 +356,7 @@ static void take_descriptors(struct boot *b, const struct start_block *s)
 {
 	int fd = START_FD_FIRST;
 
-	b->role.data_dir = s->has_data_dir ? fd++ : -1;
+	b->role.directory = s->has_directory ? fd++ : -1;
 	b->role.certificates = s->has_certificates ? fd++ : -1;
 	for (size_t i = 0; i < s->link_count; i++)
 		connect_peer(b, (enum role_id)s->links[i].role, s->links[i].index, fd++);
@@ -342,20 +385,61 @@ static int read_start(struct boot *b, struct err *err)
 	return 0;
 }
 
+/* What relay connects to: mail, names (the servers it is told to ask too), and HTTPS for policies and reports. */
+static size_t find_ports(const struct config *c, uint16_t out[RELAY_PORTS_MAX])
+{
+	static const uint16_t common_ports[] = { 24, 25, 53, 443, 465, 587, 853 };
+	size_t n = sizeof(common_ports) / sizeof(common_ports[0]);
+	size_t at = str_rchr(c->dns_server, '@');
+	uint64_t port;
+
+	memcpy(out, common_ports, sizeof(common_ports));
+	out[n++] = c->relay_port;
+	if (at != STR_NPOS &&
+	    num_parse_u64(str_skip(c->dns_server, at + 1), UINT16_MAX, &port) == 0)
+		out[n++] = (uint16_t)port;
+	return n;
+}
+
+static void fill_sandbox(struct boot *b)
+{
+	struct role *r = &b->role;
+
+	snprintf(b->user, sizeof(b->user), STR_FMT, STR_ARG(role_user(r->config, r->id)));
+	b->sandbox = (struct sandbox_options){
+		.grants = r->kind->grants,
+		.directory = r->directory,
+		.ports = b->ports,
+		.memory_bytes = role_memory(r->config, r->id),
+		.user = b->user,
+		.die_with_parent = true,
+	};
+	if (r->kind->grants & GRANT_CONNECT)
+		b->sandbox.port_count = find_ports(r->config, b->ports);
+	r->directory = -1; /* the sandbox closes it */
+}
+
+static void find_path(struct boot *b)
+{
+	struct role *r = &b->role;
+
+	if (b->sandbox.has_own_root)
+		snprintf(r->path, sizeof(r->path), "/");
+	else if (r->kind->directory)
+		snprintf(r->path, sizeof(r->path), STR_FMT "/%s", STR_ARG(r->config->data),
+		    r->kind->directory);
+}
+
 static int enter(struct boot *b, struct err *err)
 {
 	struct role *r = &b->role;
 
-	snprintf(b->user, sizeof(b->user), STR_FMT, STR_ARG(r->config->user));
-	b->sandbox = (struct sandbox_options){
-		.grants = r->kind->grants,
-		.write_paths = r->kind->write_paths,
-		.data_dir = r->data_dir,
-		.user = b->user,
-		.die_with_parent = true,
-	};
+	if (r->kind->prepare)
+		r->kind->prepare();
+	fill_sandbox(b);
 	if (sandbox_early(&b->sandbox, err) < 0)
 		return -1;
+	find_path(b);
 	if (is_front(r) && make_tls(r, &r->tls, err) < 0)
 		return -1;
 	if (r->kind->start(r, err) < 0)

@@ -3,7 +3,8 @@
  * Purpose    The frame that all roles share; each role adds a struct role_kind (what it opens,
  *            which frames it answers, what its sandbox allows) in its own file.
  * Life       role_main(): reads the start block that the supervisor left on a known descriptor,
- *            makes loop, log, links; calls kind->start (may still open files); locks the sandbox;
+ *            makes loop, log, links; calls kind->prepare; enters the sandbox's first step; calls
+ *            kind->start (may still open files); locks the sandbox;
  *            sends ROLE_READY; runs the loop; on ROLE_STOP calls kind->stop, which ends with
  *            role_exit().
  * Threads    The loop's thread. A role that starts threads does so in start, before the sandbox.
@@ -37,7 +38,10 @@ struct role {
 	struct config *config;
 	/* NULL where the graph has no link. A link that is down stays here and comes back. */
 	struct link *links[ROLE_COUNT][ROLE_INSTANCES_MAX];
-	int data_dir;     /* core and auth: opened by the supervisor; else -1 */
+	/* core and auth: opened by the supervisor, closed again by the sandbox; else -1 */
+	int directory;
+	/* The same as a path: "/" for a role that was started as root, else below the data directory. */
+	char path[4200];
 	int certificates; /* front: memfd with certificate chains; keys: with keys; else -1 */
 	unsigned char ticket_key[32];     /* auth and core: MAC of tickets; else zero */
 	unsigned char tls_ticket_key[80]; /* front: TLS session tickets, same for all fronts */
@@ -52,19 +56,23 @@ struct role {
  * the table. */
 enum sandbox_grant {
 	GRANT_SOCKETS_IO = 1, /* accept4, sendto, recvfrom, shutdown, get/setsockopt */
-	GRANT_FILES = 2,      /* openat and what goes with it, below the Landlock paths */
+	GRANT_FILES = 2,      /* openat and what a database needs, in the role's directory */
 	GRANT_THREADS = 4,    /* clone of threads after the sandbox is up: none needs it today */
 	GRANT_CONNECT = 8,    /* socket, connect, bind: relay only */
 	GRANT_MEMFD = 16,     /* memfd_create, ftruncate, seals */
 	GRANT_SOCKETPAIR = 32,
+	GRANT_TREE = 64, /* beside GRANT_FILES: rename, link, list; store */
 };
 
 struct role_kind {
 	const char *name; /* "front-mx" */
 	unsigned grants;
-	const char *const *write_paths; /* Landlock: relative to the data directory; NULL: none */
+	const char *directory; /* of its own, below the data directory; NULL: no files */
 	/* Requests this role takes from each peer role: NULL-terminated arrays, or NULL. */
 	const struct frame_def *const *accepts[ROLE_COUNT];
+	/* Reads what start will need of shared tables, while the tree can be seen; may be NULL. Roles
+	 * without files need none: they see the tables until the end of start. */
+	void (*prepare)(void);
 	int (*start)(struct role *r, struct err *err);
 	/* A frame from a peer; reply with link_reply. Below 0 drops the link. */
 	int (*frame)(struct role *r, enum role_id from, unsigned index, struct link *link,
@@ -86,6 +94,10 @@ void role_exit(struct role *r, int status);
  * there. */
 struct link *role_link(struct role *r, enum role_id peer, uint64_t key);
 const char *role_name(enum role_id id);
+/* "store", "auth", or NULL. */
+const char *role_directory(enum role_id id);
+/* The system user it runs as when started as root; empty: none is configured. */
+str role_user(const struct config *c, enum role_id id);
 
 /* `buzon serve`. Returns the exit status. */
 int supervisor_run(struct config *config, const char *config_path);

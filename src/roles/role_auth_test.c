@@ -69,8 +69,9 @@ static int setup(void **state)
 		.loop = loop_new(),
 		.log = { .role = "auth", .level = LOG_LEVEL_ALERT, .fd = 2 },
 		.config = &config,
-		.data_dir = open(directory, O_RDONLY | O_DIRECTORY),
+		.directory = -1,
 		.ticket_key = "key" };
+	snprintf(role.path, sizeof(role.path), "%s", directory);
 	if (role_auth.start(&role, &err) < 0) {
 		print_error("%s\n", err.text);
 		return -1;
@@ -82,7 +83,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	static const char *const names[] = { "auth/auth.db", "auth/auth.db-wal" };
+	static const char *const names[] = { "auth.db", "auth.db-wal" };
 
 	(void)state;
 	role_auth.stop(&role, 0);
@@ -91,10 +92,10 @@ static int teardown(void **state)
 	link_free(role.links[ROLE_FRONT_USER][0]);
 	link_free(role.links[ROLE_CORE][0]);
 	loop_free(role.loop);
+	int dir = open(directory, O_RDONLY | O_DIRECTORY);
 	for (size_t i = 0; i < COUNT(names); i++)
-		unlinkat(role.data_dir, names[i], 0);
-	unlinkat(role.data_dir, "auth", AT_REMOVEDIR);
-	close(role.data_dir);
+		unlinkat(dir, names[i], 0);
+	close(dir);
 	return rmdir(directory);
 }
 

@@ -41,14 +41,18 @@
 static const struct role_kind *const kinds[] = { &role_front_mx, &role_front_user, &role_auth,
 	&role_keys, &role_core, &role_worker, &role_relay };
 
+enum { PORT_OPEN = 1 /* what the drill's relay may connect to; nobody listens */, ABI_NET = 4 };
+
 /* What a try finds when it comes: made before the walls are up. */
 static struct ground {
 	char data[64];
-	int data_dir;
+	int data_dir;  /* held by mistake: a role has no such descriptor */
+	int directory; /* the role's own, while it enters */
+	char own[80];  /* the role's own as a path: "/" when it is its root */
 	int inet, listening, stream[2];
+	uint16_t port; /* where somebody listens; in no role's list */
 	pid_t outside; /* a process that is not ours to look into */
 	char secret[16];
-	const char *write_path; /* the role's own, or NULL */
 } ground;
 
 /* ---- tries: 0 when the call worked ---------------------------------------------------------------- */
@@ -66,9 +70,9 @@ static int try_open_shadow(void)
 	return opened(open("/etc/shadow", O_RDONLY));
 }
 
-static int try_open_root(void)
+static int try_open_tree(void)
 {
-	return opened(open("/", O_RDONLY | O_DIRECTORY));
+	return opened(open("/usr", O_RDONLY | O_DIRECTORY));
 }
 
 static int try_create_outside(void)
@@ -83,12 +87,10 @@ static int try_open_config(void)
 
 static int try_write_own(void)
 {
-	char name[64];
+	char name[128];
 
-	if (!ground.write_path)
-		return -1;
-	snprintf(name, sizeof(name), "%s/drill", ground.write_path);
-	int fd = openat(ground.data_dir, name, O_RDWR | O_CREAT, 0600);
+	snprintf(name, sizeof(name), "%s/drill", ground.own);
+	int fd = open(name, O_RDWR | O_CREAT, 0600);
 	if (fd < 0)
 		return -1;
 	int rc = write(fd, "x", 1) == 1 && fsync(fd) == 0 ? 0 : -1;
@@ -96,12 +98,73 @@ static int try_write_own(void)
 	return rc;
 }
 
+/* Each tries the other's: the one that is not its own. */
 static int try_write_other(void)
 {
-	bool is_auth = ground.write_path && strcmp(ground.write_path, "auth") == 0;
+	static const char *const ways[] = { "../auth/drill", "../store/drill" };
+	bool is_auth = str_ends(str_c(ground.own), STR("auth"));
+	char name[128];
 
-	return opened(openat(
-	    ground.data_dir, is_auth ? "store/drill" : "auth/drill", O_RDWR | O_CREAT, 0600));
+	snprintf(name, sizeof(name), "%s/%s", ground.own, ways[is_auth]);
+	return opened(open(name, O_RDWR | O_CREAT, 0600));
+}
+
+static int try_climb(void)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "%s/../../../../etc/passwd", ground.own);
+	return opened(open(name, O_RDONLY));
+}
+
+static int try_stat_path(void)
+{
+	struct stat st;
+
+	return (int)syscall(SYS_newfstatat, AT_FDCWD, "/etc/passwd", &st, 0);
+}
+
+static int try_stat_own(void)
+{
+	struct stat st;
+
+	return stat(ground.own, &st);
+}
+
+static int try_fstat(void)
+{
+	struct stat st;
+
+	return fstat(ground.inet, &st);
+}
+
+static int try_rename(void)
+{
+	char from[128], to[128];
+
+	snprintf(from, sizeof(from), "%s/drill", ground.own);
+	snprintf(to, sizeof(to), "%s/drill2", ground.own);
+	int fd = open(from, O_RDWR | O_CREAT, 0600);
+	close(fd);
+	return rename(from, to) < 0 ? -1 : rename(to, from);
+}
+
+static int try_seal(void)
+{
+	return fcntl(ground.inet, F_GET_SEALS) < 0 && errno != EINVAL ? -1 : 0;
+}
+
+static int try_lease(void)
+{
+	return fcntl(ground.inet, F_SETOWN, getpid());
+}
+
+/* Above what the drill grants: 64 MiB. */
+static int try_much_memory(void)
+{
+	void *p = mmap(NULL, 128 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? -1 : 0;
 }
 
 static int try_proc_mem(void)
@@ -165,11 +228,19 @@ static int try_socketpair(void)
 
 static int try_connect(void)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(1) };
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(PORT_OPEN) };
 
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	int rc = connect(ground.inet, (struct sockaddr *)&a, sizeof(a));
 	return rc < 0 && errno == ECONNREFUSED ? 0 : rc;
+}
+
+static int try_connect_elsewhere(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(ground.port) };
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return connect(ground.inet, (struct sockaddr *)&a, sizeof(a));
 }
 
 static int try_bind(void)
@@ -306,8 +377,11 @@ static int try_everyday(void)
 enum {
 	NOBODY = 0,
 	EVERYBODY = -1,
-	NOT_SANITIZED = 1, /* a sanitizer's run time needs the call: docs in sandbox.h */
-	NEEDS_LANDLOCK = 2,
+	NOT_SANITIZED = 1,  /* a sanitizer's run time needs the call: docs in sandbox.h */
+	NEEDS_LANDLOCK = 2, /* for roles that have openat and no root of their own */
+	NEEDS_PORTS = 4,    /* Landlock that knows ports */
+	FILES_ASK =
+	    8, /* a role with files may ask about any path it can see: started as root, none */
 };
 
 static const struct attempt {
@@ -318,10 +392,18 @@ static const struct attempt {
 } attempts[] = {
 	{ "everyday calls", try_everyday, EVERYBODY, 0 },
 	{ "open /etc/shadow", try_open_shadow, NOBODY, NEEDS_LANDLOCK },
-	{ "open /", try_open_root, NOBODY, NEEDS_LANDLOCK },
+	{ "open /usr", try_open_tree, NOBODY, NEEDS_LANDLOCK },
 	{ "create a file outside", try_create_outside, NOBODY, NEEDS_LANDLOCK },
+	{ "climb out of its directory", try_climb, NOBODY, NEEDS_LANDLOCK },
 	{ "climb out of the data directory", try_open_config, NOBODY, NEEDS_LANDLOCK },
 	{ "write a file of its own", try_write_own, GRANT_FILES, 0 },
+	{ "rename a file of its own", try_rename, GRANT_TREE, 0 },
+	{ "ask about a path", try_stat_path, NOBODY, FILES_ASK },
+	{ "ask about its directory", try_stat_own, GRANT_FILES, 0 },
+	{ "ask about a descriptor", try_fstat, EVERYBODY, 0 },
+	{ "read the seals of a file", try_seal, GRANT_MEMFD, 0 },
+	{ "another thing of fcntl", try_lease, NOBODY, 0 },
+	{ "more memory than its bound", try_much_memory, NOBODY, NOT_SANITIZED },
 	{ "open /proc/PID/mem of another", try_proc_mem, NOBODY, NEEDS_LANDLOCK },
 	{ "open /proc/self/environ", try_proc_self, NOBODY, NEEDS_LANDLOCK },
 	{ "execute a program", try_exec, NOBODY, 0 },
@@ -333,6 +415,7 @@ static const struct attempt {
 	{ "socket: netlink", try_socket_netlink, NOBODY, 0 },
 	{ "socketpair", try_socketpair, GRANT_SOCKETPAIR, 0 },
 	{ "connect", try_connect, GRANT_CONNECT, 0 },
+	{ "connect to another port", try_connect_elsewhere, NOBODY, NEEDS_PORTS },
 	{ "bind", try_bind, NOBODY, NEEDS_LANDLOCK },
 	{ "listen", try_listen, NOBODY, 0 },
 	{ "accept", try_accept, GRANT_SOCKETS_IO, 0 },
@@ -356,17 +439,25 @@ enum { ALLOWED = 40, REFUSED = 41, NO_SANDBOX = 42 };
 
 static void try_inside(const struct role_kind *kind, const char *user, int (*run)(void))
 {
+	static const uint16_t ports[] = { PORT_OPEN };
 	struct sandbox_options o = { .grants = kind->grants,
-		.write_paths = kind->write_paths,
-		.data_dir = ground.data_dir,
+		.directory = -1,
+		.ports = ports,
+		.port_count = kind->grants & GRANT_CONNECT ? 1 : 0,
+		.memory_bytes = 64 << 20,
 		.user = user };
 	struct err err;
 
-	ground.write_path = kind->write_paths ? kind->write_paths[0] : NULL;
+	snprintf(ground.own, sizeof(ground.own), "%s/%s", ground.data,
+	    kind->directory ? kind->directory : "none");
+	if (kind->directory)
+		o.directory = open(ground.own, O_RDONLY | O_DIRECTORY);
 	if (sandbox_early(&o, &err) < 0 || sandbox_late(&o, &err) < 0) {
 		fprintf(stderr, "%s: %s\n", kind->name, err.text);
 		_exit(NO_SANDBOX);
 	}
+	if (o.has_own_root)
+		snprintf(ground.own, sizeof(ground.own), "/");
 	_exit(run() == 0 ? ALLOWED : REFUSED);
 }
 
@@ -388,7 +479,9 @@ static void drill(const struct role_kind *kind, const char *user)
 	for (size_t i = 0; i < COUNT(attempts); i++) {
 		const struct attempt *a = &attempts[i];
 		if ((SANITIZED && (a->flags & NOT_SANITIZED)) ||
-		    (!sandbox_landlock_abi() && (a->flags & NEEDS_LANDLOCK)))
+		    (!sandbox_landlock_abi() && (a->flags & NEEDS_LANDLOCK)) ||
+		    (sandbox_landlock_abi() < ABI_NET && (a->flags & NEEDS_PORTS)) ||
+		    (geteuid() != 0 && (a->flags & FILES_ASK) && (kind->grants & GRANT_FILES)))
 			continue;
 		int want = a->grants == EVERYBODY || ((unsigned)a->grants & kind->grants) ? ALLOWED
 		                                                                          : REFUSED;
@@ -415,6 +508,18 @@ static int is_nobody(void)
 	return getuid() != 0 && geteuid() != 0 && getgid() != 0 ? 0 : -1;
 }
 
+/* Whatever the kind: what stands in the tree cannot be seen from here. Asked by a call that seccomp cannot look
+ * into, so that the root alone is the wall. */
+static int try_root_is_empty(void)
+{
+	struct stat st;
+
+	return syscall(SYS_newfstatat, AT_FDCWD, "/etc/passwd", &st, AT_EMPTY_PATH) < 0 &&
+	               (errno == ENOENT || errno == EACCES)
+	           ? 0
+	           : -1;
+}
+
 static void test_as_root(void **state)
 {
 	(void)state;
@@ -434,8 +539,10 @@ static void test_as_root(void **state)
 		check_case(kinds[i]->name, outcome(kinds[i], "nobody", try_everyday) == ALLOWED);
 		check_case(
 		    kinds[i]->name, outcome(kinds[i], "no-such-user", is_nobody) == NO_SANDBOX);
-		check_case(kinds[i]->name, !kinds[i]->write_paths || outcome(kinds[i], "nobody",
-		                                                         try_write_own) == ALLOWED);
+		check_case(kinds[i]->name,
+		    !kinds[i]->directory || outcome(kinds[i], "nobody", try_write_own) == ALLOWED);
+		check_case(
+		    kinds[i]->name, outcome(kinds[i], "nobody", try_root_is_empty) == ALLOWED);
 	}
 }
 
@@ -467,6 +574,9 @@ static int setup(void **state)
 	ground.listening = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	check(bind(ground.listening, (struct sockaddr *)&a, sizeof(a)) == 0);
 	check(listen(ground.listening, 1) == 0);
+	socklen_t size = sizeof(a);
+	check(getsockname(ground.listening, (struct sockaddr *)&a, &size) == 0);
+	ground.port = ntohs(a.sin_port);
 	check(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ground.stream) == 0);
 	ground.outside = fork();
 	if (ground.outside == 0) {
@@ -483,8 +593,8 @@ static int teardown(void **state)
 	(void)state;
 	kill(ground.outside, SIGKILL);
 	waitpid(ground.outside, NULL, 0);
-	static const char *const names[] = { "auth/drill", "auth", "store/drill", "store", "drill",
-		"" };
+	static const char *const names[] = { "auth/drill", "auth", "store/drill", "store/drill2",
+		"store", "drill", "" };
 	for (size_t i = 0; i < COUNT(names); i++) {
 		snprintf(path, sizeof(path), "%s/%s", ground.data, names[i]);
 		(void)remove(path);

@@ -37,7 +37,7 @@ void start_block_write(const struct start_block *b, struct buf *out)
 	buf_add(out, str_new(b->tls_ticket_key, sizeof(b->tls_ticket_key)));
 	buf_add_counted(out, b->config_name);
 	buf_add_counted(out, b->config_text);
-	buf_add_u8(out, b->has_data_dir);
+	buf_add_u8(out, b->has_directory);
 	buf_add_u8(out, b->has_certificates);
 	buf_add_u8(out, (uint8_t)b->link_count);
 	for (size_t i = 0; i < b->link_count; i++) {
@@ -92,7 +92,7 @@ int start_block_read(str in, struct start_block *out, struct err *err)
 	    take_bytes(&in, b.tls_ticket_key, sizeof(b.tls_ticket_key)) < 0 ||
 	    take_counted(&in, TEXT_MAX, &b.config_name) < 0 ||
 	    take_counted(&in, TEXT_MAX, &b.config_text) < 0 ||
-	    take_flag(&in, &b.has_data_dir) < 0 || take_flag(&in, &b.has_certificates) < 0 ||
+	    take_flag(&in, &b.has_directory) < 0 || take_flag(&in, &b.has_certificates) < 0 ||
 	    take_links(&in, &b) < 0 || in.len)
 		return err_set(
 		    err, ERR_INPUT, "the start block is not from this program's supervisor");

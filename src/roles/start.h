@@ -3,7 +3,7 @@
  * Purpose    The start block and the certificate bundle as bytes, each with one writer and one reader.
  * Shape      Descriptors of a role at its start: START_FD_CONTROL the link to the supervisor,
  *            START_FD_BLOCK a memfd with the block, then in this order, as far as the block says they
- *            are there: data directory, certificates, one socket for each link.
+ *            are there: its directory, certificates, one socket for each link.
  * Ownership  Reading borrows from the bytes; texts that must live longer are copied by the reader.
  * Errors     ERR_INPUT for what the writer did not make.
  */
@@ -18,7 +18,7 @@ struct start_block {
 	unsigned char ticket_key[32];
 	unsigned char tls_ticket_key[80];
 	str config_name, config_text;
-	bool has_data_dir, has_certificates;
+	bool has_directory, has_certificates;
 	size_t link_count;
 	struct {
 		uint8_t role, index;

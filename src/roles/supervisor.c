@@ -173,6 +173,17 @@ static int add_memfd(struct launch *l, const char *name, str bytes, struct err *
 	return 0;
 }
 
+static int add_directory(const struct child *c, struct launch *l, struct err *err)
+{
+	const char *name = role_directory(c->id);
+	int fd = openat(c->s->data_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(err, ERR_SYSTEM, "cannot open '%s' in the data directory: %m", name);
+	l->fds[l->fd_count++] = fd;
+	return 0;
+}
+
 static bool has_certificates(enum role_id id)
 {
 	return id == ROLE_KEYS || id == ROLE_FRONT_MX || id == ROLE_FRONT_USER;
@@ -206,11 +217,11 @@ static int prepare(struct child *c, struct launch *l, int *out_control, struct e
 	l->fds[1] = -1;
 	l->block.config_name = s->config->file;
 	l->block.config_text = s->config_text;
-	l->block.has_data_dir = c->id == ROLE_CORE || c->id == ROLE_AUTH;
+	l->block.has_directory = role_directory(c->id) != NULL;
 	l->block.has_certificates = has_certificates(c->id);
 	fill_secrets(s, c->id, &l->block);
-	if (l->block.has_data_dir)
-		l->fds[l->fd_count++] = fcntl(s->data_dir, F_DUPFD_CLOEXEC, 0);
+	if (l->block.has_directory && add_directory(c, l, err) < 0)
+		return -1;
 	if (l->block.has_certificates && add_memfd(l, "certificates", bundle_of(s, c->id), err) < 0)
 		return -1;
 	FOR_CHILDREN(s, peer)

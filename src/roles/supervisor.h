@@ -24,8 +24,8 @@ int supervisor_listen(const struct config *c, struct supervisor_socket out[SOCKE
 int supervisor_listen_control(int data_dir, int *out_fd, struct err *err);
 
 /* ---- supervisor_data.c ---- */
-/* Opens the data directory and locks it against a second server. Started as root with a user of its own,
- * everything in it becomes that user's: the roles that keep files run as him. */
+/* Opens the data directory, locks it against a second server and makes the directories of the roles. Started as
+ * root, a role's directory and all in it becomes its user's: he can reach nothing else of the data directory. */
 int supervisor_open_data(const struct config *c, int *out_dir, int *out_lock, struct err *err);
 
 /* ---- supervisor_certs.c ---- */

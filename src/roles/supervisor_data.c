@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <pwd.h>
@@ -23,23 +24,43 @@ static int own(const char *path, const struct stat *st, int type, struct FTW *ft
 }
 
 /* Files that an administrator's command made as root while no server ran would be closed to the roles. */
-static int give_to_user(const struct config *c, const char *path, struct err *err)
+static int give_to_user(const struct config *c, enum role_id id, const char *path, struct err *err)
 {
+	str wanted = role_user(c, id);
 	char name[64];
 
-	if (geteuid() != 0 || c->user.len == 0)
+	if (geteuid() != 0 || str_empty(wanted))
 		return 0;
-	snprintf(name, sizeof(name), STR_FMT, STR_ARG(c->user));
+	snprintf(name, sizeof(name), STR_FMT, STR_ARG(wanted));
 	const struct passwd *user = getpwnam(name);
 	if (!user)
 		return err_set(err, ERR_INPUT,
-		    "this machine has no user '%s' (setting user); make it first", name);
+		    "this machine has no user '%s' (setting user, or section users); make it first",
+		    name);
 	owner_uid = user->pw_uid;
 	owner_gid = user->pw_gid;
 	if (nftw(path, own, WALK_FDS, FTW_PHYS | FTW_MOUNT) != 0)
-		return err_set(err, ERR_SYSTEM,
-		    "cannot give the data directory '%s' to the user '%s': %m", path, name);
+		return err_set(
+		    err, ERR_SYSTEM, "cannot give '%s' to the user '%s': %m", path, name);
 	return 0;
+}
+
+/* Made here and not by the role: its directory is the whole world to it. */
+static int make_directories(const struct config *c, int dir, struct err *err)
+{
+	for (int id = 0; id < ROLE_COUNT; id++) {
+		const char *name = role_directory((enum role_id)id);
+		char path[4200];
+		if (!name)
+			continue;
+		if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
+			return err_set(
+			    err, ERR_SYSTEM, "cannot make '%s' in the data directory: %m", name);
+		snprintf(path, sizeof(path), STR_FMT "/%s", STR_ARG(c->data), name);
+		if (give_to_user(c, (enum role_id)id, path, err) < 0)
+			return -1;
+	}
+	return fsync(dir) < 0 ? err_set(err, ERR_SYSTEM, "cannot sync the data directory: %m") : 0;
 }
 
 int supervisor_open_data(const struct config *c, int *out_dir, int *out_lock, struct err *err)
@@ -56,7 +77,7 @@ int supervisor_open_data(const struct config *c, int *out_dir, int *out_lock, st
 		return err_set(err, ERR_RETRY,
 		    "the data directory '%s' is in use by another server or command, or not yours",
 		    path);
-	if (give_to_user(c, path, err) < 0)
+	if (make_directories(c, dir, err) < 0)
 		return -1;
 	*out_dir = TAKE_FD(dir);
 	*out_lock = TAKE_FD(lock);

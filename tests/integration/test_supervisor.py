@@ -1,5 +1,7 @@
 """The processes of the house: one dies, hangs, gets a new certificate; the others go on."""
+import imaplib
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -162,6 +164,16 @@ def alive(pid):
         return False
 
 
+# MiB, as the manual says.
+MEMORY = {"front-mx": 2048, "front-user": 2048, "auth": 512, "keys": 128, "core": 4096, "worker": 1024, "relay": 1024}
+
+
+def limit(pid, name):
+    with open(f"/proc/{pid}/limits") as f:
+        line = next(line for line in f if line.startswith(name))
+    return int(line[26:].split()[0])
+
+
 def test_walls_are_up(server):
     """Of every process but the supervisor: no new privileges, a filter, no capabilities, nobody may look in."""
     for r in server.status()["roles"]:
@@ -170,23 +182,50 @@ def test_walls_are_up(server):
         assert fields["NoNewPrivs"] == "1", r
         assert fields["Seccomp"] == "2", r
         assert int(fields["CapEff"], 16) == 0 and int(fields["CapPrm"], 16) == 0, r
+        assert limit(r["pid"], "Max data size") == MEMORY[r["role"]] << 20, r
+        if os.geteuid() == 0:
+            assert int(fields["CapBnd"], 16) == 0, r
+            assert os.readlink(f"/proc/{r['pid']}/root") != "/", r
+        for fd in os.listdir(f"/proc/{r['pid']}/fd"):
+            try:
+                path = os.readlink(f"/proc/{r['pid']}/fd/{fd}")
+            except OSError:
+                continue
+            assert not os.path.isdir(path), f"{r['role']} holds the directory {path}"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_started_as_root_the_roles_are_nobody(buzon):
-    s = Server(buzon, extra='user = "nobody"')
+def test_started_as_root_every_role_has_a_user_and_a_root_of_its_own(buzon):
+    users = {"auth": "mail", "core": "nobody", "keys": "games"}
+    s = Server(buzon, extra='user = "daemon"\nusers { ' + " ".join(f'{r} = "{u}"' for r, u in users.items()) + " }")
     try:
         os.chmod(s.dir, 0o755)
         s.start()
         for r in s.status()["roles"]:
             with open(f"/proc/{r['pid']}/status") as f:
                 uids = next(line.split()[1:] for line in f if line.startswith("Uid:"))
-            assert "0" not in uids, r
-            has_files = r["role"] in ("core", "auth")
-            assert (os.readlink(f"/proc/{r['pid']}/root") == "/") == has_files, r
+            assert set(uids) == {str(pwd.getpwnam(users.get(r["role"], "daemon")).pw_uid)}, r
+            own = {"core": f"{s.data}/store", "auth": f"{s.data}/auth"}.get(r["role"])
+            root = os.readlink(f"/proc/{r['pid']}/root")
+            assert root == own if own else root not in ("/", s.data), r
+        assert os.stat(f"{s.data}/auth/auth.db").st_uid == pwd.getpwnam("mail").pw_uid
+        assert os.stat(f"{s.data}/store/buzon.db").st_uid == pwd.getpwnam("nobody").pw_uid
         assert imaps(s)[0].startswith(b"* OK")
         kill_and_wait(s, "core")
+        kill_and_wait(s, "auth")
         kill_and_wait(s, "front-user")
+        s.add_account("eva")
+        with imaplib.IMAP4_SSL("127.0.0.1", s.ports["imaps"], ssl_context=ssl._create_unverified_context()) as c:
+            c.login("eva@example.org", "password-of-eva")
+            c.append("INBOX", None, None, b"Subject: =?iso-8859-15?Q?=A4?=\r\n\r\n" + b"x" * 300000)
+            c.select()
+            c.literal = "€".encode()
+            assert c.search("UTF-8", "SUBJECT")[1] == [b"1"]
+        assert s.run("check", "--deep").returncode == 0
+        s.run("backup", f"{s.dir}/backup")
+        assert os.path.exists(f"{s.dir}/backup/auth/auth.db")
+        assert s.stop() == 0
+        s.start()
         assert imaps(s)[0].startswith(b"* OK")
         assert s.stop() == 0
     finally:

@@ -1,5 +1,6 @@
 /* Role core: frames in, services and sessions behind them. */
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -313,6 +314,7 @@ static void make_services(struct core *c)
 	    .log = &r->log,
 	    .config = r->config,
 	    .ticket_key = r->ticket_key,
+	    .spool_dir = r->path,
 	    .env = { .owner = c, .index = index_for_intake, .blocking = blocking_for_intake },
 	});
 	c->imap = imap_server_new(&(struct imap_server_options){
@@ -334,20 +336,24 @@ static void make_services(struct core *c)
 	});
 }
 
+/* Tables of charsets and the settings of OpenSSL are files. */
+static void core_prepare(void)
+{
+	charset_init();
+	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+}
+
 static int core_start(struct role *r, struct err *err)
 {
 	struct core *c = calloc(1, sizeof(*c));
-	char path[4096];
 
 	if (!c)
 		abort();
 	c->role = r;
 	r->state = c;
-	snprintf(path, sizeof(path), STR_FMT "/" STORE_DIRECTORY, STR_ARG(r->config->data));
-	if (store_open(&(struct store_options){ .path = path, .create = true, .log = &r->log },
+	if (store_open(&(struct store_options){ .path = r->path, .create = true, .log = &r->log },
 	        &c->store, err) < 0)
 		return -1;
-	charset_init();
 	c->pool = pool_new(CORE_POOL_THREADS);
 	if (!c->pool)
 		return err_set(err, ERR_SYSTEM, "no threads can be started");
@@ -403,17 +409,17 @@ static const struct frame_def *const from_front_user[] = { &frame_def_rcpt_check
 	&frame_def_tx_reset, &frame_def_spool_open, &frame_def_message, &frame_def_story_note,
 	&frame_def_attach, NULL };
 static const struct frame_def *const from_supervisor[] = { &frame_def_control_socket, NULL };
-static const char *const write_paths[] = { STORE_DIRECTORY, NULL };
 
 const struct role_kind role_core = {
 	.name = "core",
-	.grants = GRANT_FILES | GRANT_SOCKETS_IO | GRANT_MEMFD,
-	.write_paths = write_paths,
+	.grants = GRANT_FILES | GRANT_TREE | GRANT_SOCKETS_IO | GRANT_MEMFD,
+	.directory = STORE_DIRECTORY,
 	.accepts = {
 	    [ROLE_SUPERVISOR] = from_supervisor,
 	    [ROLE_FRONT_MX] = from_fronts,
 	    [ROLE_FRONT_USER] = from_front_user,
 	},
+	.prepare = core_prepare,
 	.start = core_start,
 	.frame = core_frame,
 	.peer_lost = core_peer_lost,

@@ -37,8 +37,7 @@ static const char *const sql[STATEMENT_COUNT] = {
 	[SQL_LIST] = "SELECT account, account_id, changed_at FROM credential ORDER BY account",
 };
 
-static const char schema[] = "BEGIN IMMEDIATE;"
-                             "CREATE TABLE credential ("
+static const char schema[] = "CREATE TABLE credential ("
                              " account TEXT PRIMARY KEY,"
                              " account_id INTEGER NOT NULL,"
                              " verifier TEXT NOT NULL,"
@@ -51,10 +50,8 @@ static const char schema[] = "BEGIN IMMEDIATE;"
                              "CREATE TABLE secret ("
                              " name TEXT PRIMARY KEY, value BLOB NOT NULL"
                              ") STRICT, WITHOUT ROWID;"
-                             "INSERT INTO secret VALUES ('salts', randomblob(32));"
                              "PRAGMA application_id = 1652187509;"
-                             "PRAGMA user_version = 1;"
-                             "COMMIT;";
+                             "PRAGMA user_version = 1;";
 
 /* locking_mode EXCLUSIVE: one process owns the file, and there is no -shm file to open later.
  * secure_delete: an old verifier does not stay behind in a free page. The temporary things of
@@ -125,6 +122,33 @@ static int read_secret(struct auth_store *s, struct err *err)
 	return 0;
 }
 
+/* From the kernel: SQLite's own randomblob() falls back to the time where it cannot open /dev/urandom, and
+ * in a sandbox it cannot. */
+static int make_secret(struct auth_store *s, struct err *err)
+{
+	unsigned char secret[AUTH_SECRET_BYTES];
+	sqlite3_stmt *q = NULL;
+	int rc = sqlite3_prepare_v2(s->db, "INSERT INTO secret VALUES ('salts', $1)", -1, &q, NULL);
+
+	random_bytes(secret, sizeof(secret));
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_blob(q, 1, secret, sizeof(secret), SQLITE_TRANSIENT);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(q);
+	sqlite3_finalize(q);
+	secret_wipe(secret, sizeof(secret));
+	return rc == SQLITE_DONE ? 0 : fail(s, err, "make the tables");
+}
+
+static int make_schema(struct auth_store *s, struct err *err)
+{
+	return run(s, "BEGIN IMMEDIATE", "make the tables", err) < 0 ||
+	               run(s, schema, "make the tables", err) < 0 || make_secret(s, err) < 0 ||
+	               run(s, "COMMIT", "make the tables", err) < 0
+	           ? -1
+	           : 0;
+}
+
 static int check_schema(struct auth_store *s, struct err *err)
 {
 	int version = 0, application = 0;
@@ -133,7 +157,7 @@ static int check_schema(struct auth_store *s, struct err *err)
 	    read_number(s, "PRAGMA application_id", &application, err) < 0)
 		return -1;
 	if (version == 0 && application == 0)
-		return run(s, schema, "make the tables", err);
+		return make_schema(s, err);
 	if (application != APPLICATION_ID)
 		return err_set(err, ERR_SYSTEM, "auth/auth.db is not a credential file of buzon");
 	if (version != SCHEMA_VERSION)
@@ -170,39 +194,32 @@ static int open_database(struct auth_store *s, const char *path, struct err *err
 	return prepare_statements(s, err);
 }
 
-/* The directory and an empty file with the right mode, before SQLite would make them with its own.
- */
-static int make_files(int data_dir, struct err *err)
+/* An empty file with the right mode, before SQLite would make it with its own. */
+static int make_file(const char *path, struct err *err)
 {
-	AUTO_FD dir = -1;
-	AUTO_FD file = -1;
+	AUTO_FD dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (mkdirat(data_dir, "auth", 0700) < 0 && errno != EEXIST)
-		return err_set(err, ERR_SYSTEM, "cannot make the directory 'auth': %m");
-	dir = openat(data_dir, "auth", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
-		return err_set(err, ERR_SYSTEM, "cannot open the directory 'auth': %m");
-	file = openat(dir, "auth.db", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		return err_set(err, ERR_SYSTEM, "cannot open the directory '%s': %m", path);
+	AUTO_FD file = openat(dir, "auth.db", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (file < 0)
-		return err_set(err, ERR_SYSTEM, "cannot open 'auth/auth.db': %m");
-	if (fsync(dir) < 0 || fsync(data_dir) < 0)
-		return err_set(err, ERR_SYSTEM, "cannot sync the directory 'auth': %m");
+		return err_set(err, ERR_SYSTEM, "cannot open 'auth.db' in '%s': %m", path);
+	if (fsync(dir) < 0)
+		return err_set(err, ERR_SYSTEM, "cannot sync the directory '%s': %m", path);
 	return 0;
 }
 
-int auth_store_open_at(int data_dir, struct auth_store **out, struct err *err)
+int auth_store_open_in(const char *dir, struct auth_store **out, struct err *err)
 {
-	AUTO_BUF path = BUF_INIT(64);
-	struct auth_store *s;
+	AUTO_BUF path = BUF_INIT(8192);
 
-	if (make_files(data_dir, err) < 0)
+	if (make_file(dir, err) < 0)
 		return -1;
-	s = calloc(1, sizeof(*s));
+	struct auth_store *s = calloc(1, sizeof(*s));
 	if (!s)
 		abort();
 	pthread_mutex_init(&s->lock, NULL);
-	/* SQLite wants a path; it resolves this one to the directory's true name. */
-	buf_addf(&path, "/proc/self/fd/%d/auth/auth.db", data_dir);
+	buf_addf(&path, "%s/auth.db", dir);
 	buf_addc(&path, '\0');
 	if (open_database(s, path.ptr, err) < 0) {
 		auth_store_close(s);
@@ -215,11 +232,18 @@ int auth_store_open_at(int data_dir, struct auth_store **out, struct err *err)
 int auth_store_open(const char *data_dir, struct auth_store **out, struct err *err)
 {
 	AUTO_FD dir = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_BUF path = BUF_INIT(8192);
 
 	if (dir < 0)
 		return err_set(
 		    err, ERR_SYSTEM, "cannot open the data directory '%s': %m", data_dir);
-	return auth_store_open_at(dir, out, err);
+	if (mkdirat(dir, AUTH_DIRECTORY, 0700) < 0 && errno != EEXIST)
+		return err_set(err, ERR_SYSTEM, "cannot make the directory 'auth': %m");
+	if (fsync(dir) < 0)
+		return err_set(err, ERR_SYSTEM, "cannot sync '%s': %m", data_dir);
+	buf_addf(&path, "%s/" AUTH_DIRECTORY, data_dir);
+	buf_addc(&path, '\0');
+	return auth_store_open_in(path.ptr, out, err);
 }
 
 void auth_store_close(struct auth_store *s)

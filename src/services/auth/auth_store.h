@@ -27,6 +27,8 @@
 #include "base/err.h"
 #include "protocols/sasl/scram.h"
 
+#define AUTH_DIRECTORY "auth" /* below the data directory */
+
 enum {
 	AUTH_ACCOUNT_MAX = 384, /* bytes of an account's address; what a ticket carries */
 	AUTH_PASSWORD_MAX = 1024,
@@ -44,9 +46,10 @@ struct auth_credential {
 	int64_t changed_at; /* Unix seconds */
 };
 
-/* data_dir as a path, or as an open directory. Makes auth/auth.db when it is not there. */
+/* Makes auth/auth.db below the data directory when it is not there. */
 int auth_store_open(const char *data_dir, struct auth_store **out, struct err *err);
-int auth_store_open_at(int data_dir, struct auth_store **out, struct err *err);
+/* dir: the directory of the file itself, which is there. */
+int auth_store_open_in(const char *dir, struct auth_store **out, struct err *err);
 void auth_store_close(struct auth_store *s);
 
 /* Hashes the password (some 25 ms of CPU) and keeps the result on stable storage; replaces what was

@@ -265,7 +265,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static const char *const single_sections[] = { "tls", "dns", "relay", "limits", "queue",
-	"processes", "sign-in" };
+	"processes", "users", "memory", "sign-in" };
 
 static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 {

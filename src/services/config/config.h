@@ -61,6 +61,16 @@ struct config_limits {
 	uint64_t append_bytes; /* APPENDLIMIT */
 };
 
+/* System users, when started as root; empty: config.user. */
+struct config_users {
+	str front_mx, front_user, auth, keys, core, worker, relay;
+};
+
+/* Private memory that a process of the role may have: sandbox.h. */
+struct config_memory {
+	uint64_t front, auth, keys, core, worker, relay;
+};
+
 struct config {
 	struct arena *arena;
 	str file; /* as given, for messages */
@@ -79,6 +89,8 @@ struct config {
 	uint32_t queue_life_s, queue_warn_s;
 	uint32_t workers, front_mx, front_user; /* processes */
 	str user; /* system user the roles run as when started as root */
+	struct config_users users;
+	struct config_memory memory;
 	enum log_level log_level;
 	bool allow_plain_sign_in; /* without TLS: only for loopback peers and tests */
 };

@@ -31,8 +31,7 @@ struct intake *intake_new(const struct intake_options *o)
 	in->config = o->config;
 	in->env = o->env;
 	memcpy(in->ticket_key, o->ticket_key, sizeof(in->ticket_key));
-	snprintf(in->spool_dir, sizeof(in->spool_dir), STR_FMT "/" STORE_DIRECTORY,
-	    STR_ARG(o->config->data));
+	snprintf(in->spool_dir, sizeof(in->spool_dir), "%s", o->spool_dir);
 	in->txs = table_new();
 	in->rates = rates_new();
 	in->scratch = arena_new(NULL, "intake", SCRATCH_BYTES);

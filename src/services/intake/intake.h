@@ -45,6 +45,7 @@ struct intake_options {
 	const struct log *log;
 	const struct config *config;
 	const unsigned char *ticket_key;
+	const char *spool_dir; /* for files without a name; copied */
 	struct intake_env env;
 };
 

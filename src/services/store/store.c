@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "services/store/internal.h"
+#include "services/store/reclaim.h"
 
 #define PACK_BYTES (256ull << 20)
 #define RESERVE_MIN (64ull << 20)
@@ -149,9 +150,17 @@ static int open_packs(struct store *s, struct err *err)
 	return 0;
 }
 
+/* A backup by root must not be the one who makes it: it would be closed to the server's user. */
+static int make_hold(struct store *s, struct err *err)
+{
+	AUTO_FD fd = -1;
+
+	return reclaim_hold(s, &fd, err);
+}
+
 static int open_for_writing(struct store *s, struct err *err)
 {
-	if (lock_store(s, err) < 0 || store_open_writer_db(s, err) < 0 ||
+	if (lock_store(s, err) < 0 || make_hold(s, err) < 0 || store_open_writer_db(s, err) < 0 ||
 	    db_schema_open(s->db, true, err) < 0)
 		return -1;
 	if (io_sync_dir(s->path) < 0)
