@@ -1,5 +1,6 @@
 #include "roles/role.h"
 
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -465,6 +466,8 @@ int role_main(const char *name, unsigned index)
 		fputs("buzon: roles are started by 'buzon serve'\n", stderr);
 		return 2;
 	}
+	/* The words of errno in another language are a file, which would be opened when the first error comes. */
+	setlocale(LC_ALL, "C");
 	signal(SIGPIPE, SIG_IGN);
 	/* The terminal's Ctrl-C reaches every process; only the supervisor acts on it. */
 	signal(SIGINT, SIG_IGN);
