@@ -5,8 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/table.h"
 #include "net/listener.h"
+#include "roles/clients.h"
 #include "roles/role.h"
 #include "sessions/front.h"
 
@@ -14,129 +14,41 @@ enum {
 	SWEEP_MS = 60 * 1000,
 	STOP_POLL_MS = 20,
 	LISTENERS_MAX = 128,
-	CLIENTS_MAX =
-	    65536, /* remembered; above it those without a connection are forgotten early */
 };
 
 struct front;
 
 struct door {
 	struct front *front;
-	struct listener *listener;
+	struct listener *listener; /* NULL: the place is free */
+	uint32_t id;
 	enum listen_service service;
-};
-
-/* Connections of one client: an IPv4 address, or an IPv6 /64. */
-struct client {
-	uint32_t open, in_minute;
-	uint64_t minute; /* which one in_minute counts */
 };
 
 struct front {
 	struct front_env env; /* first: sessions hand it back */
 	struct role *role;
 	struct door doors[LISTENERS_MAX];
-	size_t door_count;
-	struct table *clients;
-	uint32_t open;
+	struct clients *clients;
 	struct timer *sweep, *stop_timer;
 	uint64_t stop_at_ms;
 };
 
 /* ---- counting ---------------------------------------------------------------------------------- */
 
-struct client_key {
-	unsigned char bytes[16];
-};
-
-/* The address as text to the key that limits count by. */
-static struct client_key key_of(str address)
-{
-	struct client_key key = { { 0 } };
-	char text[64];
-
-	if (address.len >= sizeof(text))
-		return key;
-	memcpy(text, address.ptr ? address.ptr : "", address.len);
-	text[address.len] = '\0';
-	if (inet_pton(AF_INET, text, key.bytes) == 1)
-		key.bytes[15] = 4; /* not to be taken for an IPv6 network */
-	else if (inet_pton(AF_INET6, text, key.bytes) == 1)
-		memset(key.bytes + 8, 0, 8);
-	return key;
-}
-
-static str key_str(const struct client_key *k)
-{
-	return str_new(k, sizeof(*k));
-}
-
-static void forget_idle(struct front *f)
-{
-	size_t at = 0;
-	str key;
-	void *value;
-
-	while (table_next(f->clients, &at, &key, &value)) {
-		struct client *c = value;
-		if (c->open > 0)
-			continue;
-		table_remove(f->clients, key);
-		free(c);
-	}
-}
-
 static void sweep(void *arg)
 {
 	struct front *f = arg;
 
-	forget_idle(f);
+	clients_forget_idle(f->clients);
 	timer_set(f->sweep, SWEEP_MS);
-}
-
-static struct client *client_of(struct front *f, const struct client_key *key)
-{
-	struct client *c = table_get(f->clients, key_str(key));
-
-	if (!c) {
-		if (table_count(f->clients) >= CLIENTS_MAX)
-			forget_idle(f);
-		c = calloc(1, sizeof(*c));
-		if (!c)
-			abort();
-		table_set(f->clients, key_str(key), c);
-	}
-	uint64_t minute = loop_now_ms(f->role->loop) / SWEEP_MS;
-	if (c->minute != minute) {
-		c->minute = minute;
-		c->in_minute = 0;
-	}
-	return c;
 }
 
 static void on_ended(struct front_env *env, str peer_address)
 {
 	struct front *f = (struct front *)env;
-	struct client_key key = key_of(peer_address);
-	struct client *c = client_of(f, &key);
 
-	if (c->open > 0)
-		c->open--;
-	if (f->open > 0)
-		f->open--;
-}
-
-static const char *over_limit(struct front *f, struct client *c)
-{
-	const struct config_limits *l = &f->role->config->limits;
-
-	if (f->open >= l->connections_total)
-		return "this server has as many connections as it takes; try again in a minute";
-	if (c->open >= l->connections_per_client)
-		return "too many connections from your address; close some and try again";
-	if (c->in_minute >= l->connections_per_minute)
-		return "too many new connections from your address; try again in a minute";
-	return NULL;
+	clients_left(f->clients, peer_address);
 }
 
 /* ---- accepting ----------------------------------------------------------------------------------- */
@@ -179,48 +91,116 @@ static void peer_text(int fd, char out[INET6_ADDRSTRLEN])
 	}
 }
 
+static enum role_id role_of(enum listen_service service)
+{
+	return service <= LISTEN_LMTP ? ROLE_FRONT_MX : ROLE_FRONT_USER;
+}
+
+static void take_client(struct front *f, int fd, enum listen_service service, const char *peer)
+{
+	/* Unix sockets are for programs of this machine; they are all one client, and not counted as one. */
+	bool is_local = service == LISTEN_LMTP && !peer[0];
+	const char *why = clients_take(f->clients, peer[0] ? str_c(peer) : STR("local"),
+	    is_local ? NULL : &f->role->config->limits, loop_now_ms(f->role->loop));
+
+	if (why) {
+		log_event(
+		    &f->role->log, "connection refused", F_CSTR("peer", peer), F_CSTR("why", why));
+		refuse(fd, service, why);
+		return;
+	}
+	f->env.core = f->role->links[ROLE_CORE][0];
+	f->env.auth = f->role->links[ROLE_AUTH][0];
+	if (service <= LISTEN_SUBMISSIONS)
+		smtp_accept(&f->env, fd, service);
+	else
+		signin_accept(&f->env, fd, service);
+}
+
+/* The process of this role that counts the client; NULL: this one, or the one that should is not there. */
+static struct link *counting_peer(const struct front *f, const char *peer)
+{
+	const struct role *r = f->role;
+	unsigned processes = r->id == ROLE_FRONT_MX ? r->config->front_mx : r->config->front_user;
+	unsigned owner = clients_owner(str_c(peer), processes);
+	struct link *link = owner < ROLE_INSTANCES_MAX ? r->links[r->id][owner] : NULL;
+
+	return peer[0] && owner != r->index && link_is_up(link) ? link : NULL;
+}
+
+/* Whichever process accepts, one and the same counts all connections of a client and serves them: the limits
+ * hold for the role, without memory that processes share. */
 static void on_accept(void *arg, int fd)
 {
 	struct door *door = arg;
 	struct front *f = door->front;
+	struct frame_client_socket frame = { .listener = door->service };
 	char peer[INET6_ADDRSTRLEN];
 
 	peer_text(fd, peer);
-	/* Unix sockets are for programs of this machine; they are all one client, and not counted as one. */
-	bool is_local = door->service == LISTEN_LMTP && !peer[0];
-	struct client_key key = key_of(peer[0] ? str_c(peer) : STR("local"));
-	struct client *c = client_of(f, &key);
-	const char *why = is_local ? NULL : over_limit(f, c);
-	if (why) {
-		log_event(
-		    &f->role->log, "connection refused", F_CSTR("peer", peer), F_CSTR("why", why));
-		refuse(fd, door->service, why);
-		return;
-	}
-	c->open++;
-	c->in_minute++;
-	f->open++;
-	f->env.core = f->role->links[ROLE_CORE][0];
-	f->env.auth = f->role->links[ROLE_AUTH][0];
-	if (door->service <= LISTEN_SUBMISSIONS)
-		smtp_accept(&f->env, fd, door->service);
+	struct link *other = counting_peer(f, peer);
+	if (other && link_send(other, &frame_def_client_socket, &frame, &fd, 1, NULL) == 0)
+		close(fd);
 	else
-		signin_accept(&f->env, fd, door->service);
+		take_client(f, fd, door->service, peer);
+}
+
+static int on_client(struct front *f, struct link_frame *in)
+{
+	struct frame_client_socket c;
+	char peer[INET6_ADDRSTRLEN];
+
+	if (frame_decode(in->def, in->payload, &c, NULL) < 0 || in->fds[0] < 0 ||
+	    c.listener >= LISTEN_SERVICE_COUNT ||
+	    role_of((enum listen_service)c.listener) != f->role->id)
+		return -1;
+	int fd = in->fds[0];
+	in->fds[0] = -1;
+	peer_text(fd, peer);
+	if (f->env.stopping)
+		close(fd);
+	else
+		take_client(f, fd, (enum listen_service)c.listener, peer);
+	return 0;
+}
+
+static struct door *find_door(struct front *f, uint32_t id, bool is_free)
+{
+	for (size_t i = 0; i < LISTENERS_MAX; i++) {
+		struct door *d = &f->doors[i];
+		if (is_free ? !d->listener : d->listener && d->id == id)
+			return d;
+	}
+	return NULL;
 }
 
 static int on_listen(struct front *f, struct link_frame *in)
 {
 	struct frame_listen_socket s;
+	struct door *d = find_door(f, 0, true);
 
 	if (frame_decode(in->def, in->payload, &s, NULL) < 0 || in->fds[0] < 0 ||
-	    s.listener >= LISTEN_SERVICE_COUNT || f->door_count == LISTENERS_MAX)
+	    s.listener >= LISTEN_SERVICE_COUNT || !d || f->env.stopping)
 		return -1;
-	struct door *d = &f->doors[f->door_count++];
-	d->front = f;
-	d->service = (enum listen_service)s.listener;
+	*d = (struct door){ .front = f, .id = s.id, .service = (enum listen_service)s.listener };
 	int fd = in->fds[0];
 	in->fds[0] = -1;
 	d->listener = listener_new(f->role->loop, fd, on_accept, d);
+	return 0;
+}
+
+/* After a reload. Connections that came in by it stay. */
+static int on_close(struct front *f, struct link_frame *in)
+{
+	struct frame_listen_close c;
+
+	if (frame_decode(in->def, in->payload, &c, NULL) < 0)
+		return -1;
+	struct door *d = find_door(f, c.id, false);
+	if (d) {
+		listener_free(d->listener);
+		d->listener = NULL;
+	}
 	return 0;
 }
 
@@ -234,7 +214,7 @@ static int front_start(struct role *r, struct err *err)
 	if (!f)
 		abort();
 	f->role = r;
-	f->clients = table_new();
+	f->clients = clients_new();
 	f->env = (struct front_env){ .loop = r->loop,
 		.config = r->config,
 		.log = &r->log,
@@ -254,7 +234,11 @@ static int front_frame(
     struct role *r, enum role_id from, unsigned index, struct link *link, struct link_frame *in)
 {
 	(void)from, (void)index, (void)link;
-	return in->def == &frame_def_listen_socket ? on_listen(r->state, in) : -1;
+	if (in->def == &frame_def_listen_socket)
+		return on_listen(r->state, in);
+	if (in->def == &frame_def_listen_close)
+		return on_close(r->state, in);
+	return in->def == &frame_def_client_socket ? on_client(r->state, in) : -1;
 }
 
 static void front_peer_lost(struct role *r, enum role_id peer, unsigned index)
@@ -289,9 +273,10 @@ static void front_stop(struct role *r, uint32_t grace_ms)
 	struct front *f = r->state;
 
 	f->env.stopping = true;
-	for (size_t i = 0; i < f->door_count; i++)
+	for (size_t i = 0; i < LISTENERS_MAX; i++) {
 		listener_free(f->doors[i].listener);
-	f->door_count = 0;
+		f->doors[i].listener = NULL;
+	}
 	for (struct front_member *m = f->env.members, *next; m; m = next) {
 		next = m->next;
 		m->on_stop(m);
@@ -301,12 +286,14 @@ static void front_stop(struct role *r, uint32_t grace_ms)
 	timer_set(f->stop_timer, 1);
 }
 
-static const struct frame_def *const from_supervisor[] = { &frame_def_listen_socket, NULL };
+static const struct frame_def *const from_supervisor[] = { &frame_def_listen_socket,
+	&frame_def_listen_close, NULL };
+static const struct frame_def *const from_sibling[] = { &frame_def_client_socket, NULL };
 
 const struct role_kind role_front_mx = {
 	.name = "front-mx",
 	.grants = GRANT_SOCKETS_IO | GRANT_MEMFD,
-	.accepts = { [ROLE_SUPERVISOR] = from_supervisor },
+	.accepts = { [ROLE_SUPERVISOR] = from_supervisor, [ROLE_FRONT_MX] = from_sibling },
 	.start = front_start,
 	.frame = front_frame,
 	.peer_lost = front_peer_lost,
@@ -317,7 +304,7 @@ const struct role_kind role_front_mx = {
 const struct role_kind role_front_user = {
 	.name = "front-user",
 	.grants = GRANT_SOCKETS_IO | GRANT_MEMFD | GRANT_SOCKETPAIR,
-	.accepts = { [ROLE_SUPERVISOR] = from_supervisor },
+	.accepts = { [ROLE_SUPERVISOR] = from_supervisor, [ROLE_FRONT_USER] = from_sibling },
 	.start = front_start,
 	.frame = front_frame,
 	.peer_lost = front_peer_lost,

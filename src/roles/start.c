@@ -8,7 +8,10 @@
 
 enum { START_MAGIC = 0x626e7a31, TEXT_MAX = 2 << 20, CERTIFICATES_MAX = 256 };
 
+/* A role that is joined with itself: its processes with each other. */
 static const enum role_id graph[][2] = {
+	{ ROLE_FRONT_MX, ROLE_FRONT_MX },
+	{ ROLE_FRONT_USER, ROLE_FRONT_USER },
 	{ ROLE_FRONT_MX, ROLE_CORE },
 	{ ROLE_FRONT_USER, ROLE_CORE },
 	{ ROLE_FRONT_USER, ROLE_AUTH },

@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -82,4 +83,36 @@ int supervisor_open_data(const struct config *c, int *out_dir, int *out_lock, st
 	*out_dir = TAKE_FD(dir);
 	*out_lock = TAKE_FD(lock);
 	return 0;
+}
+
+bool supervisor_all_ready(struct supervisor *s)
+{
+	bool ready = true;
+
+	FOR_CHILDREN(s, c)
+	ready = ready && c->ready;
+	return ready;
+}
+
+void supervisor_write_status(struct supervisor *s)
+{
+	AUTO_BUF text = BUF_INIT(65536);
+	const char *comma = "";
+
+	buf_addf(&text, "{\"pid\":%d,\"ready\":%s,\"roles\":[", getpid(),
+	    supervisor_all_ready(s) ? "true" : "false");
+	FOR_CHILDREN(s, c)
+	{
+		buf_addf(&text,
+		    "%s\n{\"role\":\"%s\",\"index\":%u,\"pid\":%d,\"ready\":%s,\"restarts\":%u}",
+		    comma, role_name(c->id), c->index, c->pid, c->ready ? "true" : "false",
+		    c->restarts);
+		comma = ",";
+	}
+	buf_addz(&text, "]}\n");
+	mkdirat(s->data_dir, "run", 0700);
+	AUTO_FD fd =
+	    openat(s->data_dir, "run/status.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd >= 0 && fd_write_all(fd, buf_str(&text)) == 0)
+		renameat(s->data_dir, "run/status.new", s->data_dir, "run/status.json");
 }

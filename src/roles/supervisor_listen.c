@@ -107,29 +107,113 @@ static const char *hint(int error)
 	}
 }
 
-int supervisor_listen(const struct config *c, struct supervisor_socket out[SOCKETS_MAX],
-    size_t *out_count, struct err *err)
+static bool is_same(const struct supervisor_socket *a, const struct supervisor_socket *b)
 {
-	size_t n = 0;
+	return a->port == b->port && a->is_unix == b->is_unix &&
+	       str_eq(str_c(a->host), str_c(b->host));
+}
 
+static const struct supervisor_socket *find_address(
+    const struct supervisor_sockets *set, const struct supervisor_socket *like)
+{
+	for (size_t i = 0; set && i < set->count; i++) {
+		if (is_same(&set->list[i], like))
+			return &set->list[i];
+	}
+	return NULL;
+}
+
+const struct supervisor_socket *supervisor_find_socket(
+    const struct supervisor_sockets *set, uint32_t id)
+{
+	for (size_t i = 0; set && i < set->count; i++) {
+		if (set->list[i].id == id)
+			return &set->list[i];
+	}
+	return NULL;
+}
+
+/* A path whose socket goes on under another number stays. */
+void supervisor_close_sockets(
+    const struct supervisor_sockets *old, const struct supervisor_sockets *fresh)
+{
+	for (size_t i = 0; i < old->count; i++) {
+		const struct supervisor_socket *s = &old->list[i];
+		if (supervisor_find_socket(fresh, s->id))
+			continue;
+		close(s->fd);
+		if (s->is_unix && !find_address(fresh, s))
+			unlink(s->host);
+	}
+}
+
+static bool holds_port(const struct supervisor_sockets *old, const struct config_address *a)
+{
+	for (size_t i = 0; old && i < old->count; i++) {
+		if (!a->is_unix && !old->list[i].is_unix && old->list[i].port == a->port)
+			return true;
+	}
+	return false;
+}
+
+/* The one that is open already, with its number while its service is the same; or a new one. */
+static int open_one(const struct config_address *a, const struct supervisor_sockets *old,
+    struct supervisor_socket *s, struct err *err)
+{
+	const struct supervisor_socket *kept = find_address(old, s);
+
+	if (kept && kept->service == s->service) {
+		s->fd = kept->fd;
+		s->id = kept->id;
+		return 0;
+	}
+	s->fd = kept ? fcntl(kept->fd, F_DUPFD_CLOEXEC, 0) : open_address(a);
+	if (s->fd >= 0)
+		return 0;
+	return err_set(err, ERR_SYSTEM, "cannot listen on " STR_FMT ", port %u, for %s: %m%s",
+	    STR_ARG(a->host), a->port, listen_service_name(s->service),
+	    errno == EADDRINUSE && holds_port(old, a)
+	        ? "; restart needed for: listen (it overlaps with an address in use by this server)"
+	        : hint(errno));
+}
+
+static int add_address(const struct config_address *a, enum listen_service service,
+    const struct supervisor_sockets *old, struct supervisor_sockets *out, struct err *err)
+{
+	struct supervisor_socket s = { .id = out->last_id + 1,
+		.service = service,
+		.role = role_of(service),
+		.port = a->port,
+		.is_unix = a->is_unix };
+
+	if (out->count == SOCKETS_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d listening addresses", SOCKETS_MAX);
+	if (snprintf(s.host, sizeof(s.host), STR_FMT, STR_ARG(a->host)) >= (int)sizeof(s.host))
+		return err_set(
+		    err, ERR_INPUT, "the address '" STR_FMT "' is too long", STR_ARG(a->host));
+	if (open_one(a, old, &s, err) < 0)
+		return -1;
+	if (s.id > out->last_id)
+		out->last_id = s.id;
+	out->list[out->count++] = s;
+	return 0;
+}
+
+int supervisor_listen(const struct config *c, const struct supervisor_sockets *old,
+    struct supervisor_sockets *out, struct err *err)
+{
+	out->count = 0;
+	out->last_id = old ? old->last_id : 0;
 	for (size_t i = 0; i < c->listen_count; i++) {
 		const struct config_listen *l = &c->listens[i];
 		for (size_t j = 0; j < l->address_count; j++) {
-			const struct config_address *a = &l->addresses[j];
-			if (n == SOCKETS_MAX)
-				return err_set(err, ERR_LIMIT, "more than %d listening addresses",
-				    SOCKETS_MAX);
-			int fd = open_address(a);
-			if (fd < 0)
-				return err_set(err, ERR_SYSTEM,
-				    "cannot listen on " STR_FMT ", port %u, for %s: %m%s",
-				    STR_ARG(a->host), a->port, listen_service_name(l->service),
-				    hint(errno));
-			out[n++] =
-			    (struct supervisor_socket){ fd, l->service, role_of(l->service) };
+			if (add_address(&l->addresses[j], l->service, old, out, err) == 0)
+				continue;
+			supervisor_close_sockets(out, old);
+			out->count = 0;
+			return -1;
 		}
 	}
-	*out_count = n;
 	return 0;
 }
 

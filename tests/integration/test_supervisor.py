@@ -4,14 +4,16 @@ import os
 import pwd
 import shutil
 import signal
+import smtplib
 import socket
 import ssl
+import struct
 import subprocess
 import time
 
 import pytest
 
-from support.server import Server
+from support.server import Server, free_port
 from support.wait import until
 
 ROLES = ["front-mx", "front-user", "auth", "keys", "core", "worker", "relay"]
@@ -230,3 +232,142 @@ def test_started_as_root_every_role_has_a_user_and_a_root_of_its_own(buzon):
         assert s.stop() == 0
     finally:
         s.close()
+
+
+def test_reset_connections_kill_nobody(buzon):
+    """An error has words; in a language other than C they are a file, and opening one ends a front."""
+    s = Server(buzon)
+    os.environ["LC_ALL"] = "C.UTF-8"
+    try:
+        s.start()
+        pids = set(s.pids())
+        for name in ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"):
+            for _ in range(5):
+                with socket.create_connection(("127.0.0.1", s.ports[name])) as c:
+                    c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    c.send(b"x")
+        assert greeting(s).startswith(b"220") and imaps(s)[0].startswith(b"* OK")
+        assert set(s.pids()) == pids and "role died" not in s.log_text()
+    finally:
+        del os.environ["LC_ALL"]
+        s.close()
+
+
+def log_has(server, *words):
+    text = server.log_text()
+    return all(w in text for w in words)
+
+
+def connects(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+            return s.recv(100)
+    except OSError:
+        return b""
+
+
+def reload(server):
+    before = server.log_text().count("configuration taken anew")
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: server.log_text().count("configuration taken anew") > before)
+
+
+def test_reload_changes_listening_addresses(fresh):
+    fresh.start()
+    old, new, pids = fresh.ports["smtp"], free_port(), set(fresh.pids())
+    stays = socket.create_connection(("127.0.0.1", old))
+    assert stays.recv(100).startswith(b"220")
+    fresh.ports["smtp"] = new
+    # The port of IMAP becomes one of POP3, and the other way round.
+    fresh.ports["imap"], fresh.ports["pop3"] = fresh.ports["pop3"], fresh.ports["imap"]
+    fresh.write_conf()
+    reload(fresh)
+    until(lambda: connects(new).startswith(b"220"))
+    until(lambda: connects(old) == b"")
+    until(lambda: connects(fresh.ports["imap"]).startswith(b"* OK") and connects(fresh.ports["pop3"]).startswith(b"+OK"))
+    stays.sendall(b"NOOP\r\n")
+    assert stays.recv(100).startswith(b"250"), "a connection ended because its listener did"
+    stays.close()
+    assert set(fresh.pids()) == pids
+    kill_and_wait(fresh, "front-mx")
+    assert connects(new).startswith(b"220") and connects(old) == b""
+
+
+def test_reload_that_cannot_listen_changes_nothing(fresh):
+    fresh.start()
+    old = fresh.ports["smtp"]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        fresh.ports["smtp"] = taken.getsockname()[1]
+        fresh.write_conf()
+        fresh.process.send_signal(signal.SIGHUP)
+        until(lambda: log_has(fresh, "the old configuration stays", "another program listens there"))
+    assert connects(old).startswith(b"220")
+    # An address that overlaps with the one in use cannot be had while the server holds it.
+    fresh.ports["smtp"] = old
+    fresh.write_conf()
+    with open(fresh.conf) as f:
+        text = f.read()
+    with open(fresh.conf, "w") as f:
+        f.write(text.replace(f'"127.0.0.1:{old}"', f'"*:{old}"'))
+    fresh.process.send_signal(signal.SIGHUP)
+    until(lambda: log_has(fresh, "restart needed for: listen"))
+    assert connects(old).startswith(b"220")
+
+
+def test_reload_changes_the_number_of_processes(fresh):
+    fresh.start()
+    first = set(fresh.pids())
+    fresh.extra = "processes { workers = 4 front-mx = 3 front-user = 2 }"
+    fresh.write_conf()
+    reload(fresh)
+    until(lambda: fresh.status()["ready"] and [len(fresh.pids(r)) for r in ("worker", "front-mx", "front-user")] == [4, 3, 2])
+    assert first <= set(fresh.pids()), "one that was there already was started anew"
+    for i in range(12):
+        with smtplib.SMTP("127.0.0.1", fresh.ports["smtp"], source_address=(f"127.0.0.{i + 2}", 0)) as c:
+            c.sendmail("x@remote.example", ["bob@example.org"], f"Subject: {i}\r\n\r\nhi\r\n")
+    fresh.extra = ""
+    fresh.write_conf()
+    reload(fresh)
+    until(lambda: [len(fresh.pids(r)) for r in ("worker", "front-mx", "front-user")] == [2, 1, 1])
+    assert set(fresh.pids()) == first
+    with smtplib.SMTP("127.0.0.1", fresh.ports["smtp"]) as c:
+        c.sendmail("x@remote.example", ["bob@example.org"], "Subject: last\r\n\r\nhi\r\n")
+    assert "role died" not in fresh.log_text()
+
+
+def test_reload_says_what_needs_a_restart(fresh):
+    fresh.start()
+    fresh.extra = "memory { core = 1G }\nrelay { port = 2525 }\nlimits { connections-per-client = 7 }"
+    fresh.write_conf()
+    reload(fresh)
+    assert log_has(fresh, "restart needed for some settings", "relay port, memory core") or \
+        log_has(fresh, "restart needed for some settings", "memory core")
+    assert "restart needed" not in fresh.log_text().replace("restart needed for some settings", "", 1)
+
+
+def test_limit_per_client_holds_over_the_processes_of_a_role(buzon):
+    s = Server(buzon, extra="processes { front-mx = 4 }\nlimits { connections-per-client = 6 }")
+    try:
+        s.start()
+        for client in ("127.0.0.1", "127.0.0.9", "127.0.1.77"):
+            kept, refused = [], 0
+            for _ in range(24):
+                c = socket.create_connection(("127.0.0.1", s.ports["smtp"]), source_address=(client, 0))
+                if c.recv(100).startswith(b"421 4.7.0"):
+                    refused += 1
+                    c.close()
+                else:
+                    kept.append(c)
+            assert (len(kept), refused) == (6, 18), client
+            for c in kept:
+                c.close()
+            until(lambda: tries(lambda: greeting_from(s, client)))
+    finally:
+        s.close()
+
+
+def greeting_from(server, client):
+    with socket.create_connection(("127.0.0.1", server.ports["smtp"]), source_address=(client, 0)) as c:
+        return c.recv(100).startswith(b"220")

@@ -106,3 +106,21 @@ const struct setting config_settings[] = {
 /* clang-format on */
 
 const size_t config_setting_count = sizeof(config_settings) / sizeof(config_settings[0]);
+
+static const size_t widths[] = {
+	[SETTING_SIZE] = sizeof(uint64_t),
+	[SETTING_DURATION] = sizeof(uint32_t),
+	[SETTING_U32] = sizeof(uint32_t),
+	[SETTING_U16] = sizeof(uint16_t),
+	[SETTING_BOOL] = sizeof(bool),
+	[SETTING_LEVEL] = sizeof(enum log_level),
+};
+
+bool setting_is_equal(const struct setting *s, const struct config *a, const struct config *b)
+{
+	const void *x = (const char *)a + s->offset, *y = (const char *)b + s->offset;
+
+	if (s->kind == SETTING_TEXT)
+		return str_eq(*(const str *)x, *(const str *)y);
+	return memcmp(x, y, widths[s->kind]) == 0;
+}

@@ -7,6 +7,7 @@
 #ifndef BUZON_SERVICES_CONFIG_SETTINGS_H
 #define BUZON_SERVICES_CONFIG_SETTINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,5 +33,8 @@ struct setting {
 
 extern const struct setting config_settings[];
 extern const size_t config_setting_count;
+
+struct config;
+bool setting_is_equal(const struct setting *s, const struct config *a, const struct config *b);
 
 #endif

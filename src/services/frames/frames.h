@@ -87,7 +87,11 @@ enum {
 	/* ---- supervisor -> core: fd 0: the listening control socket; core accepts `buzon` commands itself ---- */ \
 	FRAME(CONTROL_SOCKET, control_socket, 1, U32(version)) \
 	/* ---- supervisor -> front: fd 0: a listening socket. listener: enum listen_service (services/config) ---- */ \
-	FRAME(LISTEN_SOCKET, listen_socket, 1, U32(listener))
+	FRAME(LISTEN_SOCKET, listen_socket, 1, U32(id) U32(listener)) \
+	/* The one with this id is no longer wanted. */ \
+	FRAME(LISTEN_CLOSE, listen_close, 0, U32(id)) \
+	/* ---- front -> front of the same role ---- fd 0: an accepted connection of a client whom the other counts */ \
+	FRAME(CLIENT_SOCKET, client_socket, 1, U32(listener))
 /* clang-format on */
 
 /* enum frame_type: FRAME_ROLE_READY = 1, ... */
