@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!is_open) {
 		rig.role.config = &config;
 		role_rig_directory(directory);
-		rig.role.data_dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		rig.role.directory = -1;
+		snprintf(rig.role.path, sizeof(rig.role.path), "%s", directory);
 		role_rig_open(&rig, &role_auth, ROLE_AUTH);
 		role_rig_join(&rig, ROLE_FRONT_USER);
 		role_rig_join(&rig, ROLE_CORE);

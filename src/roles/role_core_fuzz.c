@@ -213,7 +213,8 @@ static void set_up(void)
 		abort();
 	config.data = str_c(directory);
 	rig.role.config = &config;
-	rig.role.data_dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rig.role.directory = -1;
+	snprintf(rig.role.path, sizeof(rig.role.path), "%s", store);
 	rig.on_request = on_request;
 	rig.on_field = on_field;
 	rig.own_step = control_step;

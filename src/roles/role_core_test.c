@@ -22,8 +22,8 @@ static int setup(void **state)
 	if (mkdir(store, 0700) < 0)
 		return -1;
 	config.data = str_c(directory);
-	rig = (struct role_rig){ .role = { .config = &config,
-		                     .data_dir = open(directory, O_RDONLY | O_DIRECTORY) } };
+	rig = (struct role_rig){ .role = { .config = &config, .directory = -1 } };
+	snprintf(rig.role.path, sizeof(rig.role.path), "%s", store);
 	role_rig_open(&rig, &role_core, ROLE_CORE);
 	role_rig_join(&rig, ROLE_FRONT_USER);
 	return 0;
@@ -43,7 +43,6 @@ static int teardown(void **state)
 	store_close(c->store);
 	loop_free(rig.role.loop);
 	free(c);
-	close(rig.role.data_dir);
 	role_rig_remove(directory);
 	return 0;
 }
