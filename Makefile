@@ -2,7 +2,7 @@
 PREFIX ?= /usr/local
 export PREFIX
 
-.PHONY: all run test install crash fuzz check-asan lint format clean
+.PHONY: all run test install crash bench fuzz check-asan lint format clean
 
 all: build/build.ninja
 	ninja -C build
@@ -28,6 +28,11 @@ install: all
 crash: all
 	scripts/deps test
 	/usr/bin/python3 -m pytest -q tests/crash --kills 200
+
+# Speed and memory beside Debian's Postfix and Dovecot. OPTIONS: see bench/run --help.
+bench: all
+	scripts/deps bench
+	bench/run $(OPTIONS)
 
 # Ten minutes of every fuzz target, or of TARGET=name, MINUTES=n.
 fuzz:
