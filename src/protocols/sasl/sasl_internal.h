@@ -30,7 +30,11 @@ extern const struct sasl_mechanism sasl_plain, sasl_login, sasl_scram_sha256,
 
 /* HMAC-SHA-256. */
 void scram_hmac(str key, str text, unsigned char out[SCRAM_KEY_BYTES]);
-/* What only a client has; for tests and clients. */
+/* What a client makes of its password: ClientKey, which only it has, and ServerKey, to check the server's
+ * signature with. */
+int scram_client_keys(str password, str salt, uint32_t iterations,
+    unsigned char out_client[SCRAM_KEY_BYTES], unsigned char out_server[SCRAM_KEY_BYTES]);
+/* ClientKey alone, for tests. */
 int scram_client_key(
     str password, str salt, uint32_t iterations, unsigned char out[SCRAM_KEY_BYTES]);
 

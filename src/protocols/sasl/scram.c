@@ -32,16 +32,25 @@ static int salted_password(str password, str salt, uint32_t iterations,
 	return 0;
 }
 
-int scram_client_key(
-    str password, str salt, uint32_t iterations, unsigned char out[SCRAM_KEY_BYTES])
+int scram_client_keys(str password, str salt, uint32_t iterations,
+    unsigned char out_client[SCRAM_KEY_BYTES], unsigned char out_server[SCRAM_KEY_BYTES])
 {
 	unsigned char salted[SCRAM_KEY_BYTES];
 
 	if (salted_password(password, salt, iterations, salted, NULL) < 0)
 		return -1;
-	scram_hmac(key_str(salted), STR("Client Key"), out);
+	scram_hmac(key_str(salted), STR("Client Key"), out_client);
+	scram_hmac(key_str(salted), STR("Server Key"), out_server);
 	secret_wipe(salted, sizeof(salted));
 	return 0;
+}
+
+int scram_client_key(
+    str password, str salt, uint32_t iterations, unsigned char out[SCRAM_KEY_BYTES])
+{
+	unsigned char server_key[SCRAM_KEY_BYTES];
+
+	return scram_client_keys(password, salt, iterations, out, server_key);
 }
 
 /* RFC 5802 §3 */
