@@ -57,11 +57,15 @@ static void add_from(const struct received_facts *f, struct buf *out)
 }
 
 /* RFC 3848: the protocol, S for TLS, A for authentication, SA for both; RFC 6531 §4.3: UTF8 in
- * front, with SMTP for ESMTP. */
+ * front, with SMTP for ESMTP. Plain SMTP (RFC 5321 §4.4) has no such variants. */
 static void add_protocol(const struct received_facts *f, struct buf *out)
 {
 	bool lmtp = f->protocol == PROTOCOL_LMTP;
 
+	if (f->helo_only) {
+		buf_addz(out, "SMTP");
+		return;
+	}
 	if (f->utf8)
 		buf_addz(out, lmtp ? "UTF8LMTP" : "UTF8SMTP");
 	else

@@ -38,7 +38,8 @@ struct received_facts {
 	str helo, peer_address, hostname, id;
 	str tls_version, tls_cipher; /* empty: clear */
 	bool signed_in, utf8;
-	str recipient; /* for the "for" clause; empty: none */
+	bool helo_only; /* the client said HELO, not EHLO */
+	str recipient;  /* for the "for" clause; empty: none */
 	int64_t at;
 };
 

@@ -132,6 +132,8 @@ static void test_received(void **state)
 		  "Received: from a\r\n\tby mx.x.org with UTF8LMTP id 7f3a\r\n\tfor <j\xc3\xb6rg@x.org>;\r\n" DATE },
 		{ { .protocol = PROTOCOL_SMTP, .signed_in = true, .utf8 = true },
 		  "Received: from localhost\r\n\tby mx.x.org with UTF8SMTPA id 7f3a;\r\n" DATE },
+		{ { .protocol = PROTOCOL_SMTP, .helo = STR_INIT("a.example"), .helo_only = true, .tls_version = STR_INIT("TLSv1.3") },
+		  "Received: from a.example\r\n\tby mx.x.org with SMTP id 7f3a\r\n\t(TLSv1.3);\r\n" DATE },
 		/* What a peer says cannot leave its place. */
 		{ { .helo = STR_INIT("a b) by x"), .peer_address = STR_INIT("192.0.2.1"), .recipient = STR_INIT("a\r\nX: y@b") },
 		  "Received: from [192.0.2.1] ([192.0.2.1])\r\n\tby mx.x.org with ESMTP id 7f3a;\r\n" DATE },

@@ -44,10 +44,11 @@ enum {
 	/* A descriptor to write a body above 256 KiB to: an unlinked file. fd 0 of the reply. */ \
 	FRAME(SPOOL_OPEN, spool_open, 0, U64(tx)) \
 	FRAME(SPOOL_RESULT, spool_result, 1, BOOL(ok) U32(code) STR(enhanced, 16) STR(text, 512)) \
-	/* The whole message; the reply comes after the commit. Body inline, or fd 0. */ \
+	/* The whole message; the reply comes after the commit. Body inline, or fd 0. helo_only: the \
+	 * client said HELO, not EHLO. */ \
 	FRAME(MESSAGE, message, 1, \
 		U64(tx) STR(sender, ADDRESS_MAX) STR(ticket, 512) STR(peer_address, 64) U32(peer_port) \
-		STR(helo, 256) STR(tls_version, 32) STR(tls_cipher, 64) U32(protocol) \
+		STR(helo, 256) BOOL(helo_only) STR(tls_version, 32) STR(tls_cipher, 64) U32(protocol) \
 		STR(envid, 256) U32(ret) U32(body_type) BOOL(utf8) BOOL(requiretls) \
 		U64(body_bytes) STR(body, INLINE_BODY_MAX)) \
 	/* results: one byte-counted reply line "code SP enhanced SP text" per accepted recipient for LMTP, \

@@ -197,6 +197,7 @@ static str make_prefix(struct work *w)
 	struct received_facts received = {
 		.protocol = f->protocol,
 		.helo = f->helo,
+		.helo_only = f->helo_only,
 		.peer_address = f->peer_address,
 		.hostname = w->in->config->hostname,
 		.id = str_c(w->id),

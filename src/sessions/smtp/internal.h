@@ -43,6 +43,7 @@ struct smtp_front {
 	enum listen_service service;
 	uint64_t id; /* of the session, and of its transactions: one at a time */
 	struct buf helo;
+	bool is_helo_only;   /* HELO, not EHLO or LHLO */
 	struct buf hostname; /* the configuration may be replaced meanwhile */
 	struct timer *timer;
 	uint64_t timer_at, greet_at;

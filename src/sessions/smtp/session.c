@@ -87,6 +87,7 @@ static void on_hello(struct smtp_front *s, const struct smtp_event *e)
 {
 	buf_reset(&s->helo);
 	buf_add(&s->helo, e->hello.name);
+	s->is_helo_only = !e->hello.extended;
 }
 
 static void on_starttls(struct smtp_front *s, const struct smtp_event *e)

@@ -233,6 +233,7 @@ static void fill_message(
 		.peer_address = conn_peer_address(s->conn),
 		.peer_port = conn_peer_port(s->conn),
 		.helo = buf_str(&s->helo),
+		.helo_only = s->is_helo_only,
 		.tls_version = tls->active ? str_sub(str_c(tls->version), 0, 32) : STR_NONE,
 		.tls_cipher = tls->active ? str_c(tls->cipher) : STR_NONE,
 		.protocol = smtp_protocol_of(s),
