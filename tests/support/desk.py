@@ -9,8 +9,8 @@ import time
 
 
 class Desk:
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="buzon-desk-")
+    def __init__(self, base=None):
+        self.dir = tempfile.mkdtemp(prefix="buzon-desk-", dir=base)
         # Nothing of the caller's: no configuration, no proxy, no agent, no address that sendmail would guess.
         self.env = {"HOME": self.dir, "PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TERM": "xterm",
                     "TMPDIR": self.dir, "EMAIL": "ana@example.org", "TZ": "UTC"}

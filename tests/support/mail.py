@@ -8,6 +8,7 @@ import time
 from typing import NamedTuple
 
 HOST = "127.0.0.1"
+NAME = "localhost"      # for clients that look for names in certificates, and not for addresses
 
 
 class Kept(NamedTuple):
