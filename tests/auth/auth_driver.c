@@ -1,5 +1,13 @@
 /* The evaluators on standard input, for tests/auth: lines "option NAME VALUE" and "zone RECORD", then a line
  * "data" and the message. Words are written as protocols/dns/dns_zone.h says. */
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include "formats/base64.h"
+#include "formats/header.h"
+#include "protocols/dkim/sign.h"
+#include "protocols/dkim/verify.h"
 #include "protocols/dns/dns_zone.h"
 #include "protocols/spf/spf.h"
 
@@ -56,6 +64,114 @@ static int run_spf(const struct input *in)
 	return 0;
 }
 
+/* The body in pieces of a size that divides nothing. */
+enum { PIECE = 1021 };
+
+static int64_t number(const struct input *in, const char *name)
+{
+	uint64_t n = 0;
+
+	num_parse_u64(option(in, name), (uint64_t)1 << 60, &n);
+	return (int64_t)n;
+}
+
+static int run_dkim_verify(const struct input *in)
+{
+	str header = header_block(in->message), body = str_skip(in->message, header.len);
+	struct dkim_verify_options o = { .now_s = number(in, "now"),
+		.accept_partial_body = number(in, "partial") };
+	struct dkim_verify *v = dkim_verify_start(in->arena, header, &o);
+	struct dns_question q;
+
+	for (; body.len; body = str_skip(body, PIECE))
+		dkim_verify_body(v, str_sub(body, 0, PIECE));
+	dkim_verify_body_end(v);
+	while (dkim_verify_next_question(v, &q)) {
+		struct dns_answer answer = dns_zone_answer(in->arena, in->zone, &q);
+		printf("question " STR_FMT "\n", STR_ARG(q.name));
+		dkim_verify_answer(v, q.id, &answer);
+	}
+	const struct dkim_results *r = dkim_verify_result(v);
+	if (!r)
+		return 3;
+	for (size_t i = 0; i < r->count; i++) {
+		const struct dkim_result *one = &r->items[i];
+		printf("result %s d=" STR_FMT " s=" STR_FMT " a=%s bits=%u\nreason %s\n",
+		    dkim_status_name(one->status), STR_ARG(one->domain), STR_ARG(one->selector),
+		    dkim_algorithm_name(one->algorithm), one->key_bits,
+		    dkim_reason_text(one->reason));
+	}
+	return 0;
+}
+
+/* What role keys does. */
+static str sign_digest(const struct input *in, const struct dkim_sign_question *q)
+{
+	unsigned char out[1024];
+	size_t len = sizeof(out);
+	EVP_PKEY *key = NULL;
+	EVP_PKEY_CTX *ctx = NULL;
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	const unsigned char *digest = (const unsigned char *)q->digest.ptr;
+	int good = 0;
+
+	if (q->algorithm == DKIM_RSA_SHA256) {
+		str pem = option(in, "rsa");
+		BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+		key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+		BIO_free(bio);
+		ctx = EVP_PKEY_CTX_new(key, NULL);
+		good = ctx && EVP_PKEY_sign_init(ctx) == 1 &&
+		       EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
+		       EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1 &&
+		       EVP_PKEY_sign(ctx, out, &len, digest, q->digest.len) == 1;
+	} else {
+		AUTO_BUF seed = BUF_INIT(64);
+		base64_decode(option(in, "ed25519"), &seed, NULL);
+		key = EVP_PKEY_new_raw_private_key(
+		    EVP_PKEY_ED25519, NULL, (unsigned char *)seed.ptr, seed.len);
+		good = key && EVP_DigestSignInit(md, NULL, NULL, NULL, key) == 1 &&
+		       EVP_DigestSign(md, out, &len, digest, q->digest.len) == 1;
+	}
+	EVP_MD_CTX_free(md);
+	EVP_PKEY_CTX_free(ctx);
+	EVP_PKEY_free(key);
+	return good ? arena_str(in->arena, str_new(out, len)) : STR_NONE;
+}
+
+static int run_dkim_sign(const struct input *in)
+{
+	str header = header_block(in->message), body = str_skip(in->message, header.len);
+	struct dkim_sign_key keys[2];
+	struct dkim_sign_options o = { .domain = option(in, "domain"),
+		.now_s = number(in, "now"),
+		.lifetime_s = number(in, "lifetime"),
+		.identity = option(in, "identity"),
+		.keys = keys };
+	struct dkim_sign_question q;
+	struct err err;
+
+	if (option(in, "ed25519").len)
+		keys[o.key_count++] =
+		    (struct dkim_sign_key){ DKIM_ED25519_SHA256, option(in, "ed25519_selector") };
+	if (option(in, "rsa").len)
+		keys[o.key_count++] =
+		    (struct dkim_sign_key){ DKIM_RSA_SHA256, option(in, "rsa_selector") };
+	struct dkim_sign *s = dkim_sign_start(in->arena, header, &o, &err);
+	if (!s) {
+		printf("error %s\n", err.text);
+		return 0;
+	}
+	for (; body.len; body = str_skip(body, PIECE))
+		dkim_sign_body(s, str_sub(body, 0, PIECE));
+	dkim_sign_body_end(s);
+	while (dkim_sign_next_question(s, &q))
+		dkim_sign_answer(s, q.id, sign_digest(in, &q));
+	print(*dkim_sign_result(s));
+	print(in->message);
+	return 0;
+}
+
 static void read_input(struct input *in)
 {
 	AUTO_BUF all = BUF_INIT(INPUT_MAX);
@@ -85,6 +201,8 @@ int main(int argc, char **argv)
 		int (*run)(const struct input *in);
 	} commands[] = {
 		{ "spf", run_spf },
+		{ "dkim-verify", run_dkim_verify },
+		{ "dkim-sign", run_dkim_sign },
 	};
 	AUTO_ARENA arena = arena_new(NULL, "driver", (size_t)1 << 30);
 	struct input in = { .arena = arena };
@@ -94,6 +212,6 @@ int main(int argc, char **argv)
 		if (argc == 2 && str_eq(str_c(commands[i].name), str_c(argv[1])))
 			return commands[i].run(&in);
 	}
-	print(STR("usage: auth_driver spf\n"));
+	print(STR("usage: auth_driver spf | dkim-verify | dkim-sign\n"));
 	return 2;
 }
