@@ -40,6 +40,8 @@ struct caller {
 	struct buf results; /* all results, in words */
 	bool waiting_tls, is_closed, is_usable, holds_output, source_fails;
 	unsigned starts, finished, injected, ready;
+	bool has_354;   /* DATA was answered so in this transaction */
+	unsigned taken; /* RCPT with a yes */
 	struct smtp_client_result failure;
 	struct smtp_client_result last[CALLER_RECIPIENTS];
 	uint64_t now;
@@ -93,6 +95,8 @@ static inline void caller_on_results(struct caller *d, const struct smtp_client_
 			       (d->tx.is_probe ? r->stage == SMTP_CLIENT_RCPT
 			                       : r->stage == SMTP_CLIENT_MESSAGE ||
 			                             r->stage == SMTP_CLIENT_LAST_CHUNK));
+		if (r->outcome == SMTP_CLIENT_ACCEPTED && !d->tx.is_probe)
+			assert(d->given == d->message.len && d->taken > 0);
 		if (i)
 			buf_addz(&d->results, ", ");
 		caller_write_result(&d->results, r);
@@ -108,6 +112,8 @@ static inline void caller_event(struct caller *d, const struct smtp_client_event
 	switch (e->type) {
 	case SMTP_CLIENT_EVENT_REPLY:
 		assert(str_is_utf8(e->reply.reply.text));
+		d->has_354 |= e->reply.stage == SMTP_CLIENT_DATA && e->reply.reply.code / 100 == 3;
+		d->taken += e->reply.stage == SMTP_CLIENT_RCPT && e->reply.reply.code / 100 == 2;
 		buf_addf(&d->replies, "%s %u\n", smtp_client_stage_name(e->reply.stage),
 		    e->reply.reply.code);
 		break;
@@ -147,6 +153,9 @@ static inline bool caller_give(struct caller *d)
 
 	if (!wants)
 		return false;
+	/* Nobody sees the message who has not asked for it and taken somebody. */
+	assert(d->has_354 || smtp_can(&smtp_client_facts(d->c)->can, SMTP_CAN_CHUNKING));
+	assert(d->taken > 0 && !d->tx.is_probe);
 	if (d->source_fails && d->given) {
 		smtp_client_body_failed(d->c);
 		return true;
@@ -202,7 +211,8 @@ static inline void caller_run(struct caller *d)
 static inline bool caller_start(struct caller *d)
 {
 	d->tx.size = d->message.len;
-	d->given = 0;
+	if (d->finished == d->starts)
+		d->given = 0, d->has_354 = false, d->taken = 0;
 	if (!smtp_client_start(d->c, &d->tx))
 		return false;
 	d->starts++;
