@@ -36,7 +36,8 @@ void bytes_consume(struct bytes *b, size_t count);
 
 struct conn_tls {
 	SSL *ssl;
-	struct tls_context *ctx;
+	struct tls_context *ctx;   /* server side, */
+	struct tls_client *client; /* or client side */
 	struct bytes cipher_in;
 	struct bytes clear_out;
 	str arrived; /* what the BIO reads from: the read buffer of this turn, or cipher_in */
@@ -91,6 +92,10 @@ bool conn_tls_has_left(const struct conn *c);
 /* Moves clear_out into output as far as there is room; -1: the conn is finished. */
 int conn_tls_output(struct conn *c);
 void conn_tls_discard(struct conn *c);
+/* Takes ssl, whose side is set, and puts the conn under it; frees it when the conn is closing. */
+void conn_tls_begin(struct conn *c, SSL *ssl);
+/* The client speaks first. */
+void conn_tls_greet(struct conn *c);
 void conn_tls_shutdown(struct conn *c);
 void conn_tls_free(struct conn *c);
 

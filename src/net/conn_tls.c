@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 
 #include "net/conn_impl.h"
+#include "net/tls_client.h"
 #include "net/tls_impl.h"
 
 enum { RECORD_BYTES = 16 * 1024, EXPORTER_BYTES = 32 };
@@ -86,14 +87,13 @@ static void fail(struct conn *c, const char *doing)
 		conn_finish(c, why);
 }
 
-void conn_start_tls(struct conn *c, struct tls_context *ctx)
+void conn_tls_begin(struct conn *c, SSL *ssl)
 {
-	struct conn_tls *t;
-
-	if (c->tls || c->reason || c->is_closing)
+	if (c->tls || c->reason || c->is_closing) {
+		SSL_free(ssl);
 		return;
-	t = calloc(1, sizeof(*t));
-	SSL *ssl = tls_context_session(ctx, c);
+	}
+	struct conn_tls *t = calloc(1, sizeof(*t));
 	BIO *bio = BIO_new(bio_method());
 	if (!t || !ssl || !bio)
 		abort();
@@ -101,7 +101,6 @@ void conn_start_tls(struct conn *c, struct tls_context *ctx)
 	BIO_set_init(bio, 1);
 	SSL_set_bio(ssl, bio, bio);
 	t->ssl = ssl;
-	t->ctx = tls_context_ref(ctx);
 	t->is_handshaking = true;
 	c->tls = t;
 	/* RFC 3207 §4.2, RFC 2595 §3.1: what was sent in clear before the handshake does not count.
@@ -110,19 +109,52 @@ void conn_start_tls(struct conn *c, struct tls_context *ctx)
 	conn_defer_turn(c);
 }
 
+void conn_start_tls(struct conn *c, struct tls_context *ctx)
+{
+	SSL *ssl = tls_context_session(ctx, c);
+
+	conn_tls_begin(c, ssl);
+	if (c->tls && c->tls->ssl == ssl)
+		c->tls->ctx = tls_context_ref(ctx);
+}
+
+/* Why a peer's certificate is not good enough says more than OpenSSL's "verify failed". */
+static bool is_refused(struct conn *c, char *out, size_t size)
+{
+	SSL *ssl = c->tls->ssl;
+	long result = SSL_get_verify_result(ssl);
+
+	if (!c->tls->client || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE || result == X509_V_OK)
+		return false;
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	snprintf(out, size, "TLS handshake refused: the certificate of %s is not good: %s",
+	    name ? name : "the server", X509_verify_cert_error_string(result));
+	return true;
+}
+
 /* 1: done; 0: more is needed; -1: finished. */
 static int shake_hands(struct conn *c)
 {
 	ERR_clear_error();
-	int rc = SSL_accept(c->tls->ssl);
+	int rc = SSL_do_handshake(c->tls->ssl);
 	if (rc == 1) {
 		c->tls->is_handshaking = false;
 		return 1;
 	}
 	if (SSL_get_error(c->tls->ssl, rc) == SSL_ERROR_WANT_READ)
 		return 0;
-	fail(c, "TLS handshake failed");
+	char why[400];
+	if (!is_refused(c, why, sizeof(why)))
+		fail(c, "TLS handshake failed");
+	else if (ERR_clear_error(), conn_send(c) >= 0)
+		conn_finish(c, why);
 	return -1;
+}
+
+void conn_tls_greet(struct conn *c)
+{
+	if (c->tls && c->tls->is_handshaking && shake_hands(c) == 0)
+		conn_defer_turn(c);
 }
 
 /* ---- reading and writing ---- */
@@ -245,6 +277,7 @@ void conn_tls_free(struct conn *c)
 	c->tls = NULL;
 	SSL_free(t->ssl);
 	tls_context_unref(t->ctx);
+	tls_client_unref(t->client);
 	bytes_free(&t->cipher_in);
 	bytes_free(&t->clear_out);
 	free(t->exporter);
