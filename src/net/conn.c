@@ -495,6 +495,14 @@ void conn_discard_input(struct conn *c)
 	input_wanted(c);
 }
 
+void conn_acknowledge(struct conn *c)
+{
+	int on = 1;
+
+	if (c->is_tcp && c->fd >= 0)
+		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 void conn_pause(struct conn *c)
 {
 	c->is_paused = true;

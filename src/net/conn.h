@@ -55,6 +55,9 @@ void conn_consume(struct conn *c, size_t count);
 /* Throws unread input away, under and above TLS: commands sent before a handshake. RFC 3207 §4.2.
  */
 void conn_discard_input(struct conn *c);
+/* Acknowledges at once what has been read (TCP_QUICKACK), when the peer may hold back the rest until then:
+ * the kernel would wait some 40 ms for an answer to send it with. Good for this once only. */
+void conn_acknowledge(struct conn *c);
 void conn_pause(struct conn *c); /* stops reading (back-pressure) */
 void conn_resume(struct conn *c);
 

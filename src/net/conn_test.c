@@ -397,6 +397,107 @@ static void test_pump_session_dies(void **state)
 	teardown(&s);
 }
 
+enum { ROUNDS = 30, LAST_ROUNDS = 10, ROUND_MS = 30 };
+
+/* The session: asks for the literal, then answers when the line has ended. */
+static void *ask_thread(void *arg)
+{
+	int fd = *(int *)arg;
+	char byte;
+	unsigned ends = 0;
+
+	while (read(fd, &byte, 1) == 1) {
+		if (byte != '\n')
+			continue;
+		str answer = ends++ % 2 == 0 ? STR("+ go on\r\n") : STR("a OK\r\n");
+		check(fd_write_all(fd, answer) == 0);
+	}
+	close(fd);
+	return NULL;
+}
+
+static void wait_line(int fd)
+{
+	char byte = 0;
+
+	while (byte != '\n')
+		check(read(fd, &byte, 1) == 1);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	check(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* A client that leaves Nagle's algorithm on, and sends the literal and its line end by two calls.
+ * The machine may be slow; the quickest of the last rounds tells. */
+static void *append_thread(void *arg)
+{
+	int fd = *(int *)arg;
+	uint64_t best = UINT64_MAX;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t begin = now_ms();
+		check(fd_write_all(fd, STR("a APPEND {7}\r\n")) == 0);
+		wait_line(fd);
+		check(fd_write_all(fd, STR("literal")) == 0);
+		check(fd_write_all(fd, STR("\r\n")) == 0);
+		wait_line(fd);
+		uint64_t took = now_ms() - begin;
+		if (i >= ROUNDS - LAST_ROUNDS && took < best)
+			best = took;
+	}
+	check(best < ROUND_MS);
+	shutdown(fd, SHUT_WR);
+	return NULL;
+}
+
+static void connect_pair(int fds[2])
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET };
+	socklen_t len = sizeof(addr);
+	AUTO_FD listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	check(bind(listening, (struct sockaddr *)&addr, len) == 0 && listen(listening, 1) == 0);
+	check(getsockname(listening, (struct sockaddr *)&addr, &len) == 0);
+	fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	check(connect(fds[1], (struct sockaddr *)&addr, len) == 0);
+	fds[0] = accept(listening, NULL, NULL);
+	check(fds[0] >= 0);
+}
+
+static void test_pump_does_not_delay_literals(void **state)
+{
+	struct side s = { .loop = loop_new(), .got = BUF_INIT(100) };
+	struct pumped p = { .loop = s.loop };
+	int tcp[2], fds[2];
+	pthread_t threads[2];
+
+	(void)state;
+	connect_pair(tcp);
+	check(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+	check(fd_set_nonblocking(fds[0]) == 0);
+	struct conn *c = conn_new(s.loop, tcp[0],
+	    &(struct conn_options){ .handlers = &handlers,
+	        .owner = &s,
+	        .input_max = 10000,
+	        .high_water = 100000,
+	        .low_water = 1000 });
+	pump_start(c, fds[0], on_pump_end, &p);
+	check(pthread_create(&threads[0], NULL, ask_thread, &fds[1]) == 0);
+	check(pthread_create(&threads[1], NULL, append_thread, &tcp[1]) == 0);
+	loop_run(s.loop);
+	check_int_eq(p.ended, 1);
+	for (size_t i = 0; i < COUNT(threads); i++)
+		pthread_join(threads[i], NULL);
+	close(tcp[1]);
+	teardown(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +509,7 @@ int main(void)
 		cmocka_unit_test(test_linger),
 		cmocka_unit_test(test_pump),
 		cmocka_unit_test(test_pump_session_dies),
+		cmocka_unit_test(test_pump_does_not_delay_literals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

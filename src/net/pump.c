@@ -18,6 +18,7 @@ struct pump {
 	bool is_fd_full; /* waiting for it to take more */
 	bool is_eof_due; /* the client has finished; pass it on when all is written */
 	bool is_eof_sent;
+	bool is_going_on; /* the last thing the client was told is to go on */
 };
 
 /* Not watched at all when there is nothing to wait for: a hang-up would wake us for ever. */
@@ -72,8 +73,10 @@ static void to_conn(struct pump *p)
 
 	while (!p->is_fd_done && !conn_is_congested(p->conn)) {
 		ssize_t n = recv(p->fd, scratch, sizeof(scratch), MSG_DONTWAIT);
-		if (n > 0)
+		if (n > 0) {
 			conn_write(p->conn, str_new(scratch, (size_t)n));
+			p->is_going_on = str_starts(str_new(scratch, (size_t)n), STR("+ "));
+		}
 		if (n == (ssize_t)sizeof(scratch) || (n < 0 && errno == EINTR))
 			continue;
 		if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)))
@@ -98,8 +101,9 @@ static void on_data(void *owner, struct conn *c)
 {
 	struct pump *p = owner;
 
-	(void)c;
 	to_fd(p);
+	if (p->is_going_on)
+		conn_acknowledge(c);
 	update_watch(p);
 }
 

@@ -8,6 +8,9 @@
  * Flow       Back-pressure both ways: neither side is read while the other does not take more.
  *            The client's half-close is passed on (shutdown for writing); the end of the socket's
  *            stream closes the conn after everything has been sent. No buffer is held while idle.
+ *            A client that was asked to go on ("+ ", RFC 9051 §7.6) often sends a literal and the line
+ *            end after it by two calls; its kernel keeps the second one (Nagle) until the first is
+ *            acknowledged. So until the next answer, what it sends is acknowledged at once.
  * Limits     No deadline of its own; idle time-outs are for the session at the other end. The one
  *            set on the conn is switched off.
  * Errors     on_end gets the conn's reason in words.

@@ -129,6 +129,8 @@ static const struct condition conditions[] = {
 	{ GRANT_SOCKETS_IO | GRANT_CONNECT, SCMP_SYS(setsockopt), 2,
 	    { { 1, ALL_BITS, IPPROTO_TCP }, { 2, ALL_BITS, TCP_NODELAY } } },
 	{ GRANT_SOCKETS_IO | GRANT_CONNECT, SCMP_SYS(setsockopt), 2,
+	    { { 1, ALL_BITS, IPPROTO_TCP }, { 2, ALL_BITS, TCP_QUICKACK } } },
+	{ GRANT_SOCKETS_IO | GRANT_CONNECT, SCMP_SYS(setsockopt), 2,
 	    { { 1, ALL_BITS, SOL_SOCKET }, { 2, ALL_BITS, SO_KEEPALIVE } } },
 	{ GRANT_SOCKETS_IO | GRANT_CONNECT, SCMP_SYS(setsockopt), 2,
 	    { { 1, ALL_BITS, SOL_SOCKET }, { 2, ALL_BITS, SO_RCVTIMEO } } },

@@ -269,6 +269,13 @@ static int try_nodelay(void)
 	return setsockopt(ground.inet, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+static int try_quickack(void)
+{
+	int on = 1;
+
+	return setsockopt(ground.inet, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 static int try_other_option(void)
 {
 	int size = 4096;
@@ -420,6 +427,7 @@ static const struct attempt {
 	{ "listen", try_listen, NOBODY, 0 },
 	{ "accept", try_accept, GRANT_SOCKETS_IO, 0 },
 	{ "TCP_NODELAY", try_nodelay, GRANT_SOCKETS_IO | GRANT_CONNECT, 0 },
+	{ "TCP_QUICKACK", try_quickack, GRANT_SOCKETS_IO | GRANT_CONNECT, 0 },
 	{ "another socket option", try_other_option, NOBODY, 0 },
 	{ "ptrace another", try_ptrace, NOBODY, 0 },
 	{ "read another's memory", try_vm_read, NOBODY, 0 },
