@@ -67,6 +67,8 @@ struct role_rig {
 	/* Any may be NULL. The role asks: payload as it came; answer with role_rig_answer. */
 	void (*on_request)(struct role_rig *rig, struct rig_peer *peer, const struct frame_def *def,
 	    uint32_t request, str payload, int *fds);
+	void (*on_reply)(
+	    struct role_rig *rig, struct rig_peer *peer, const struct frame_def *def, str payload);
 	/* Before a frame is sent: give a field another value. */
 	void (*on_field)(struct role_rig *rig, const struct frame_def *def,
 	    const struct frame_field *field, str *value);
@@ -268,6 +270,8 @@ static inline void role_rig_heard_(struct rig_peer *p, struct role_rig_packet_ *
 		bool was_asked = packet->request < RIG_REQUESTS && p->asked[packet->request] > 0;
 		assert(was_asked);
 		p->asked[packet->request]--;
+		if (p->rig->on_reply)
+			p->rig->on_reply(p->rig, p, def, packet->payload);
 	} else if (p->rig->on_request) {
 		p->rig->on_request(p->rig, p, def, packet->request, packet->payload, packet->fds);
 	}

@@ -59,23 +59,31 @@ static int remove_account(struct store_txn *t, void *arg, struct err *err)
 	return txn_account_remove(t, STR("an@example.org"), err);
 }
 
+/* Each opens one session. */
+static void make_ticket(void)
+{
+	AUTO_BUF out = BUF_INIT(TICKET_MAX);
+	struct err err;
+
+	struct ticket t = { .account = account,
+		.address = STR("an@example.org"),
+		.rights = UINT32_MAX,
+		.expires_at = (int64_t)time_mono_ms() + 365 * INT64_C(86400000) };
+	role_rig_must(ticket_make(rig.role.ticket_key, &t, &out, &err), &err);
+	memcpy(ticket_bytes, out.ptr, out.len);
+	ticket = str_new(ticket_bytes, out.len);
+}
+
 /* The fuzzer may have removed or made any of them by the control socket. */
 static void renew_account(void)
 {
-	AUTO_BUF out = BUF_INIT(TICKET_MAX);
 	struct core *c = rig.role.state;
 	struct err err;
 
 	(void)store_write(c->store, make_domain, NULL, &err);
 	(void)store_write(c->store, remove_account, NULL, &err);
 	role_rig_must(store_write(c->store, make_account, NULL, &err), &err);
-	struct ticket t = { .account = account,
-		.address = STR("an@example.org"),
-		.rights = UINT32_MAX,
-		.expires_at = time_wall_s() + 365 * 86400 };
-	role_rig_must(ticket_make(rig.role.ticket_key, &t, &out, &err), &err);
-	memcpy(ticket_bytes, out.ptr, out.len);
-	ticket = str_new(ticket_bytes, out.len);
+	make_ticket();
 }
 
 /* ---- peers ---- */
@@ -84,8 +92,10 @@ static void on_field(
     struct role_rig *r, const struct frame_def *def, const struct frame_field *field, str *value)
 {
 	(void)r, (void)def;
-	if (str_eq(str_c(field->name), STR("ticket")) && str_eq(*value, STR("T")))
+	if (str_eq(str_c(field->name), STR("ticket")) && str_eq(*value, STR("T"))) {
+		make_ticket();
 		*value = ticket;
+	}
 	if (str_eq(str_c(field->name), STR("recipient")) && str_eq(*value, STR("R")))
 		*value = STR("an@example.org");
 	if (str_eq(str_c(field->name), STR("sender")) && str_eq(*value, STR("S")))

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/secret.h"
 #include "roles/core/core.h"
 #include "services/admin/admin.h"
 
@@ -16,6 +17,7 @@ struct client {
 	struct core *core;
 	int fd;
 	FILE *in;
+	char buffer[4096]; /* of in: a request may hold a password */
 };
 
 /* ---- calls from the pool to the loop ---- */
@@ -234,6 +236,8 @@ static void serve_client(void *arg)
 	size_t size = 0;
 
 	client->in = fdopen(client->fd, "r");
+	if (client->in)
+		setvbuf(client->in, client->buffer, _IOFBF, sizeof(client->buffer));
 	ssize_t n = client->in ? getline(&line, &size, client->in) : -1;
 	json_t *request =
 	    n > 0 && n <= REQUEST_BYTES_MAX ? json_loadb(line, (size_t)n, 0, NULL) : NULL;
@@ -244,11 +248,14 @@ static void serve_client(void *arg)
 		    &(struct err){
 		        .kind = ERR_INPUT, .text = "the request is not one line of JSON" });
 	json_decref(request);
+	if (line)
+		secret_wipe(line, size);
 	free(line);
 	if (client->in)
 		fclose(client->in);
 	else
 		close(client->fd);
+	secret_wipe(client->buffer, sizeof(client->buffer));
 	free(client);
 }
 

@@ -1,15 +1,18 @@
 /* Role core: frames in, services and sessions behind them. */
 #include <fcntl.h>
+#include <jansson.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/secret.h"
 #include "base/time.h"
 #include "formats/charset.h"
 #include "roles/core/core.h"
-#include "services/auth/ticket.h"
+#include "services/auth/ticket_once.h"
 
 enum { STOP_POLL_MS = 20 };
 
@@ -160,8 +163,10 @@ static int on_attach(
 		return -1;
 	if (f.protocol != PROTOCOL_IMAP && f.protocol != PROTOCOL_POP3)
 		return -1;
-	if (ticket_check(c->role->ticket_key, f.ticket, TICKET_RIGHT(f.protocol), time_wall_s(), &t,
-	        &err) < 0 ||
+	int64_t now = (int64_t)time_mono_ms();
+	if (ticket_check(c->role->ticket_key, f.ticket, TICKET_RIGHT(f.protocol), now, &t, &err) <
+	        0 ||
+	    ticket_once_use(c->tickets, &t, now, &err) < 0 ||
 	    start_session(c, &f, &t, TAKE_FD(in->fds[0]), &err) < 0) {
 		log_event(&c->role->log, "session refused", F_STR("peer", f.peer_address),
 		    F_CSTR("why", err.text));
@@ -336,10 +341,19 @@ static void make_services(struct core *c)
 	});
 }
 
+/* Requests of the administrator's commands hold passwords, in strings of jansson's own. */
+static void wipe_and_free(void *p)
+{
+	if (p)
+		secret_wipe(p, malloc_usable_size(p));
+	free(p);
+}
+
 /* Tables of charsets and the settings of OpenSSL are files. */
 static void core_prepare(void)
 {
 	charset_init();
+	json_set_alloc_funcs(malloc, wipe_and_free);
 	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
 }
 
@@ -351,6 +365,7 @@ static int core_start(struct role *r, struct err *err)
 		abort();
 	c->role = r;
 	r->state = c;
+	c->tickets = ticket_once_new((int64_t)time_mono_ms());
 	if (store_open(&(struct store_options){ .path = r->path, .create = true, .log = &r->log },
 	        &c->store, err) < 0)
 		return -1;

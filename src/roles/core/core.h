@@ -27,6 +27,7 @@ struct core {
 	struct listener *control;
 	/* Counts the connections each front has had: a reply for an earlier one is dropped. */
 	uint64_t generation[ROLE_COUNT][ROLE_INSTANCES_MAX];
+	struct ticket_once *tickets; /* that have opened a session */
 	uint64_t next_job;
 	struct timer *stop_timer;
 	uint64_t stop_at_ms;

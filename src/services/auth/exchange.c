@@ -83,13 +83,13 @@ static void succeed(struct auth_exchange *x)
 	struct ticket t = { .account = x->account_id,
 		.address = buf_str(&x->name),
 		.rights = TICKET_RIGHT(x->protocol),
-		.expires_at = time_wall_s() + ticket_lifetime_s(x->protocol) };
+		.expires_at = (int64_t)time_mono_ms() + ticket_lifetime_s(x->protocol) * 1000 };
 	struct err err = { 0 };
 	uint64_t wait_ms =
 	    throttle_passed(a->throttle, buf_str(&x->address), buf_str(&x->name), auth_now(a));
 
 	/* The time for the ticket's use starts when it goes out. */
-	t.expires_at += (int64_t)(wait_ms / 1000);
+	t.expires_at += (int64_t)wait_ms;
 	if (ticket_make(a->ticket_key, &t, &ticket, &err) < 0) {
 		log_outcome(x, "sign-in failed", err.text);
 		reply_outcome(x, SASL_UNAVAILABLE);

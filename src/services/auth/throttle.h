@@ -11,6 +11,10 @@
  * Threads    One owner at a time.
  * Units      Milliseconds of a clock that never goes back.
  * Limits     struct throttle_limits; over them the entries that were longest untouched go.
+ * Not kept   A restart of role auth forgets all of it, on purpose: a failure that had to be written down would let
+ *            strangers choose how often the disk is synced, and a row for each name that was tried. Who could end
+ *            the process at will would gain twenty guesses a restart, and restarts back off to one in five seconds;
+ *            each is in the log, five are an alarm.
  * Not here   Waiting (the caller's timer), clocks, accounts: a name need not exist.
  */
 #ifndef BUZON_SERVICES_AUTH_THROTTLE_H

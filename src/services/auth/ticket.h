@@ -6,12 +6,13 @@
  *            HMAC-SHA-256 over all before it.
  * Ownership  After ticket_check the address points into the bytes given to it.
  * Threads    No state, usable from any thread.
- * Units      Unix seconds. Lifetimes below: an attach follows the sign-in at once, a submission
- *            session shows its ticket again for each message.
+ * Units      Milliseconds of the monotonic clock, which is one for all processes of the machine and which nobody
+ *            sets: a step of the wall clock ends nobody's session and lengthens none. Lifetimes below: an attach
+ *            follows the sign-in at once, a submission session shows its ticket again for each message.
  * Errors     ERR_DENIED for anything forged, cut, changed, expired or without the right asked for;
  *            nothing more is told apart, because only a defect or an attack leads here.
- * Not here   Counting uses: a stolen ticket is good until it expires. The nonce makes each unique,
- *            for callers that want to remember the ones they have seen.
+ * Not here   Counting uses: ticket_once.h, for those that open a session. A stolen ticket for submission is good
+ *            until it expires.
  */
 #ifndef BUZON_SERVICES_AUTH_TICKET_H
 #define BUZON_SERVICES_AUTH_TICKET_H
@@ -35,7 +36,7 @@ struct ticket {
 	uint64_t account;   /* id in the store */
 	str address;        /* the account's address */
 	uint32_t rights;    /* TICKET_RIGHT bits */
-	int64_t expires_at; /* Unix seconds: good while now is below it */
+	int64_t expires_at; /* good while now is below it */
 	unsigned char nonce[TICKET_NONCE_BYTES];
 };
 

@@ -159,7 +159,7 @@ static int tx_sign_in(struct intake *in, struct intake_tx *tx, const struct fram
 	if (tx->account || tx->is_trusted || f->protocol != PROTOCOL_SUBMISSION)
 		return 0;
 	if (ticket_check(in->ticket_key, f->ticket, TICKET_RIGHT(PROTOCOL_SUBMISSION),
-	        time_wall_s(), &ticket, &err) < 0) {
+	        (int64_t)time_mono_ms(), &ticket, &err) < 0) {
 		answer(out, 530, "5.7.0", STR("sign in again: this session's sign-in has expired"));
 		return -1;
 	}
