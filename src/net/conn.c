@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/secret.h"
 #include "net/conn_impl.h"
 
 enum { READ_BYTES_MIN = 4096, LINGER_MS = 1000 };
@@ -17,10 +18,33 @@ static void conn_turn(void *arg);
 
 /* ---- byte queues ---- */
 
+static void wipe(const struct bytes *b, char *from, size_t count)
+{
+	if (b->is_secret)
+		secret_wipe(from, count);
+}
+
 void bytes_free(struct bytes *b)
 {
+	wipe(b, b->ptr, b->start + b->len);
 	free(b->ptr);
-	*b = (struct bytes){ NULL, 0, 0, 0 };
+	*b = (struct bytes){ .is_secret = b->is_secret };
+}
+
+/* Not realloc, which leaves the old bytes where they were. */
+static void grow(struct bytes *b, size_t cap)
+{
+	char *grown = malloc(cap);
+
+	if (!grown)
+		abort();
+	if (b->len)
+		memcpy(grown, b->ptr + b->start, b->len);
+	wipe(b, b->ptr, b->start + b->len);
+	free(b->ptr);
+	b->ptr = grown;
+	b->start = 0;
+	b->cap = cap;
 }
 
 char *bytes_space(struct bytes *b, size_t count)
@@ -28,17 +52,12 @@ char *bytes_space(struct bytes *b, size_t count)
 	/* Moving costs no more than what was consumed since the last move. */
 	if (b->start > 0 && b->start >= b->len && b->start + b->len + count > b->cap) {
 		memmove(b->ptr, b->ptr + b->start, b->len);
+		wipe(b, b->ptr + b->len, b->start);
 		b->start = 0;
 	}
 	size_t need = b->start + b->len + count;
-	if (need > b->cap || !b->ptr) {
-		size_t cap = b->cap * 2 > need ? b->cap * 2 : need;
-		char *grown = realloc(b->ptr, cap);
-		if (!grown)
-			abort();
-		b->ptr = grown;
-		b->cap = cap;
-	}
+	if (need > b->cap || !b->ptr)
+		grow(b, b->cap * 2 > need ? b->cap * 2 : need);
 	return b->ptr + b->start + b->len;
 }
 
@@ -441,6 +460,7 @@ struct conn *conn_new(struct loop *l, int fd, const struct conn_options *o)
 	c->handlers = o->handlers;
 	c->owner = o->owner;
 	c->input_max = o->input_max;
+	c->input.is_secret = true;
 	c->high_water = o->high_water;
 	c->low_water = o->low_water;
 	c->read_bytes = READ_BYTES_MIN;

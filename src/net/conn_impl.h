@@ -21,6 +21,7 @@ enum {
 struct bytes {
 	char *ptr;
 	size_t start, len, cap;
+	bool is_secret; /* what was in it is wiped: passwords arrive among the commands */
 };
 
 static inline str bytes_str(const struct bytes *b)

@@ -18,6 +18,7 @@ enum {
 	PAYLOAD_MAX = FRAME_MAX_BYTES - HEADER_BYTES,
 	FLAG_REPLY = 1,
 	BATCH = 32,
+	SMALL_BYTES = 4096,
 	SOCKET_BUFFER = 1024 * 1024,
 	NO_BUFFERS_RETRY_MS = 10,
 };
@@ -308,6 +309,8 @@ static int send_frame(struct link *k, const struct frame_def *def, uint16_t flag
 {
 	AUTO_BUF out = BUF_INIT(FRAME_MAX_BYTES);
 
+	/* Room for a frame with a password, which would leave copies if it grew. */
+	(void)buf_space(&out, SMALL_BYTES);
 	if (k->fd < 0)
 		return err_set(err, ERR_RETRY, "link to %s is down", k->o.peer);
 	if (fd_count > def->fd_count || fd_count > LINK_MAX_FDS)
@@ -503,6 +506,8 @@ static void receive(struct link *k)
 		if (receive_packet(k, &packet, frame.fds) <= 0)
 			return;
 		dispatch(k, packet, &frame);
+		/* Nobody may keep a slice of it, and a password does not wait here for the next frame. */
+		secret_wipe(k->input, packet.len);
 	}
 }
 

@@ -113,3 +113,23 @@ def test_stop_and_reload(fresh):
     with smtplib.SMTP("127.0.0.1", fresh.ports["smtp"]) as c:
         assert c.noop()[0] == 250
     assert fresh.stop() == 0
+
+
+def test_received_tells_how_mail_came(fresh):
+    import imaplib
+    import ssl
+    fresh.start()
+    cases = [("HELO", False, b" with SMTP id "), ("EHLO", False, b" with ESMTP id "), ("EHLO", True, b" with ESMTPS id ")]
+    for hello, tls, _ in cases:
+        with smtplib.SMTP("127.0.0.1", fresh.ports["smtp"]) as c:
+            if tls:
+                c.starttls(context=ssl._create_unverified_context())
+            getattr(c, hello.lower())("c.example")
+            c.docmd("MAIL FROM:<x@remote.example>")
+            c.docmd("RCPT TO:<bob@example.org>")
+            c.data("Subject: x\r\n\r\nhi\r\n")
+    with imaplib.IMAP4_SSL("127.0.0.1", fresh.ports["imaps"], ssl_context=ssl._create_unverified_context()) as c:
+        c.login("bob@example.org", "password-of-bob")
+        c.select()
+        for i, (_, _, words) in enumerate(cases, 1):
+            assert words in c.fetch(str(i), "(BODY.PEEK[HEADER.FIELDS (RECEIVED)])")[1][0][1]

@@ -1,6 +1,8 @@
 """The processes of the house: one dies, hangs, gets a new certificate; the others go on."""
+import base64
 import imaplib
 import os
+import poplib
 import pwd
 import shutil
 import signal
@@ -371,3 +373,53 @@ def test_limit_per_client_holds_over_the_processes_of_a_role(buzon):
 def greeting_from(server, client):
     with socket.create_connection(("127.0.0.1", server.ports["smtp"]), source_address=(client, 0)) as c:
         return c.recv(100).startswith(b"220")
+
+
+def memory_has(pid, needle):
+    """Where the bytes stand in the writable memory of a process."""
+    found = []
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            span, rights, rest = line.split(maxsplit=2)
+            if "w" not in rights:
+                continue
+            start, end = (int(x, 16) for x in span.split("-"))
+            try:
+                mem.seek(start)
+                at = mem.read(end - start).find(needle)
+            except (OSError, ValueError, OverflowError):
+                continue
+            if at >= 0:
+                found.append(f"{rest.split()[-1]}+{at:x}")
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_passwords_do_not_stay_in_memory(fresh):
+    context = ssl._create_unverified_context()
+    fresh.start()
+    secret = "Zw8-never-to-be-found-again"
+    fresh.run("account", "password", "ana@example.org", stdin=secret + "\n")
+    plain = base64.b64encode(f"\0ana@example.org\0{secret}".encode()).decode()
+
+    with imaplib.IMAP4_SSL("127.0.0.1", fresh.ports["imaps"], ssl_context=context) as c:
+        c.login("ana@example.org", secret)
+    with imaplib.IMAP4_SSL("127.0.0.1", fresh.ports["imaps"], ssl_context=context) as c:
+        c.authenticate("PLAIN", lambda _: f"\0ana@example.org\0{secret}".encode())
+    p = poplib.POP3_SSL("127.0.0.1", fresh.ports["pop3s"], context=context)
+    p.user("ana@example.org")
+    p.pass_(secret)
+    p.quit()
+    for method in ("PLAIN", "LOGIN"):
+        with smtplib.SMTP_SSL("127.0.0.1", fresh.ports["submissions"], context=context) as s:
+            s.ehlo()
+            s.user, s.password = "ana@example.org", secret
+            s.auth(method, getattr(s, f"auth_{method.lower()}"))
+    with smtplib.SMTP_SSL("127.0.0.1", fresh.ports["submissions"], context=context) as s:
+        s.ehlo()
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            s.user, s.password = "nobody@example.org", secret
+            s.auth("PLAIN", s.auth_plain)
+    for r in fresh.status()["roles"]:
+        for needle in (secret, plain[8:-4], base64.b64encode(secret.encode()).decode()[:-4]):
+            assert memory_has(r["pid"], needle.encode()) == [], (r["role"], needle)

@@ -98,6 +98,8 @@ void smtp_auth_abort(struct smtp_session *s)
 {
 	bool is_asked = s->mode == SMTP_MODE_WAIT && s->waiting == SMTP_WAIT_AUTH;
 
+	if (is_asked)
+		wipe_response(s);
 	if (s->mode == SMTP_MODE_AUTH || s->mode == SMTP_MODE_AUTH_LAST || is_asked)
 		smtp_push(s, SMTP_EVENT_AUTH_ABORT);
 }

@@ -41,6 +41,7 @@ void smtp_session_free(struct smtp_session *s)
 {
 	if (!s)
 		return;
+	smtp_auth_abort(s);
 	free(s->body);
 	arena_free(s->scratch);
 	buf_fini(&s->out);
@@ -290,6 +291,11 @@ void smtp_session_sent(struct smtp_session *s, size_t count)
 	buf_consume(&s->out, count);
 	if (s->out.len == 0)
 		buf_fini(&s->out); /* an idle session holds no buffer */
+}
+
+unsigned smtp_session_errors(const struct smtp_session *s)
+{
+	return s->signed_in ? 0 : s->bad + s->refused_recipients;
 }
 
 bool smtp_session_is_done(const struct smtp_session *s)

@@ -172,6 +172,8 @@ void smtp_session_sent(struct smtp_session *s, size_t count);
 void smtp_session_tick(struct smtp_session *s, uint64_t now_ms);
 /* When to tick next at the latest; UINT64_MAX: no need. */
 uint64_t smtp_session_deadline(const struct smtp_session *s);
+/* Refused commands and unknown recipients before sign-in: the caller makes who collects them wait. */
+unsigned smtp_session_errors(const struct smtp_session *s);
 /* Nothing more will be read; close when the output has been sent. */
 bool smtp_session_is_done(const struct smtp_session *s);
 /* Name of an event, for tests and logs: "RCPT". */

@@ -14,7 +14,12 @@
 enum {
 	MEMFD_BODY_MAX = 256 * 1024, /* above it the body goes to a file that core opened */
 	NOTES_MAX = 50,              /* refusals of one connection that are told to the story */
-	CLOSING_MS = 30 * 1000,      /* for a client that does not read our last words */
+	/* Who makes mistakes, or guesses addresses: five are answered at once, then each answer waits a second
+	 * longer than the one before. The engine ends it soon after: limits.bad_commands, refused_recipients. */
+	ERRORS_AT_ONCE = 5,
+	SLOW_STEP_MS = 1000,
+	SLOW_MAX_MS = 5000,
+	CLOSING_MS = 30 * 1000, /* for a client that does not read our last words */
 };
 
 struct smtp_upload {
@@ -47,8 +52,10 @@ struct smtp_front {
 	struct buf hostname; /* the configuration may be replaced meanwhile */
 	struct timer *timer;
 	uint64_t timer_at, greet_at;
-	unsigned requests; /* frames that somebody will answer */
-	bool waiting;      /* nothing is fed until the answer is there */
+	uint64_t slow_until; /* the answer to a mistake waits; 0: none does */
+	unsigned errors;     /* as of the last answer */
+	unsigned requests;   /* frames that somebody will answer */
+	bool waiting;        /* nothing is fed until the answer is there */
 	bool starting_tls, tls_under_way, pumping, closing;
 	bool is_eof;       /* the client has said all; it may still read */
 	bool may_be_plain; /* sign-in without TLS is allowed for this peer */

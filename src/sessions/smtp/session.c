@@ -54,6 +54,28 @@ static void on_closed(void *owner, struct conn *c, str reason)
 	maybe_free(s);
 }
 
+/* ---- mistakes ------------------------------------------------------------------------------------- */
+
+/* Until the pump finds the wait over: the clock must not change its mind in the middle of a turn. */
+static bool is_slow(const struct smtp_front *s)
+{
+	return s->slow_until > 0;
+}
+
+/* LMTP is spoken by programs of this house, for many senders on one connection. */
+static void count_errors(struct smtp_front *s)
+{
+	unsigned errors = smtp_session_errors(s->engine), before = s->errors;
+	uint64_t wait_ms;
+
+	s->errors = errors;
+	if (errors <= before || errors <= ERRORS_AT_ONCE || s->service == LISTEN_LMTP ||
+	    s->env->stopping)
+		return;
+	wait_ms = (uint64_t)(errors - ERRORS_AT_ONCE) * SLOW_STEP_MS;
+	s->slow_until = loop_now_ms(s->env->loop) + (wait_ms < SLOW_MAX_MS ? wait_ms : SLOW_MAX_MS);
+}
+
 /* ---- time --------------------------------------------------------------------------------------- */
 
 /* Deadlines mostly move away; the timer is only set anew when one comes nearer. */
@@ -61,6 +83,8 @@ static void arm_timer(struct smtp_front *s)
 {
 	uint64_t at = smtp_session_deadline(s->engine), now = loop_now_ms(s->env->loop);
 
+	if (is_slow(s) && s->slow_until < at)
+		at = s->slow_until;
 	if (at == UINT64_MAX || (s->timer_at && s->timer_at <= at))
 		return;
 	s->timer_at = at;
@@ -150,6 +174,9 @@ static void feed(struct smtp_front *s)
 {
 	for (;;) {
 		run_events(s);
+		count_errors(s);
+		if (is_slow(s))
+			return;
 		send_output(s);
 		if (s->waiting || s->starting_tls || conn_is_congested(s->conn))
 			return;
@@ -174,7 +201,7 @@ static void start_tls(struct smtp_front *s)
  * has been answered. */
 static bool is_over(const struct smtp_front *s)
 {
-	if (s->waiting || s->closing || s->starting_tls)
+	if (s->waiting || s->closing || s->starting_tls || is_slow(s))
 		return false;
 	return smtp_session_is_done(s->engine) || (s->is_eof && !conn_is_congested(s->conn));
 }
@@ -191,9 +218,12 @@ void smtp_front_pump(struct smtp_front *s)
 	if (s->pumping)
 		return;
 	s->pumping = true;
+	if (loop_now_ms(s->env->loop) >= s->slow_until)
+		s->slow_until = 0;
 	smtp_session_tick(s->engine, loop_now_ms(s->env->loop));
 	feed(s);
-	send_output(s);
+	if (!is_slow(s))
+		send_output(s);
 	s->pumping = false;
 	if (s->starting_tls && !s->tls_under_way)
 		start_tls(s);
@@ -251,6 +281,7 @@ static void on_stop(struct front_member *m)
 		return;
 	}
 	smtp_session_stop(s->engine);
+	s->slow_until = 0;
 	smtp_front_pump(s);
 }
 

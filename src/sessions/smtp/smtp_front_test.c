@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/time.h"
 #include "net/tls.h"
 #include "sessions/smtp/internal.h"
 
@@ -450,6 +451,66 @@ static void test_rcpt(void **state)
 	world_close(&w);
 }
 
+#define UNKNOWN "RCPT TO:<no@y.example>\r\n"
+#define FIVE_UNKNOWN UNKNOWN UNKNOWN UNKNOWN UNKNOWN UNKNOWN
+
+static uint64_t converse_ms(enum listen_service service, const struct step *steps)
+{
+	AUTO_BUF got = BUF_INIT(TEXT_MAX);
+	struct world w;
+
+	world_open(&w);
+	uint64_t from = time_mono_ms();
+	converse(&w, service, steps, &got);
+	uint64_t took = time_mono_ms() - from;
+	world_close(&w);
+	return took;
+}
+
+/* Who guesses addresses waits longer for each answer; five mistakes are free. */
+static void test_mistakes_slow_down(void **state)
+{
+	static const struct step five[] = {
+		{ .until = "220 mx" },
+		{ SEND("EHLO c.example\r\nMAIL FROM:<a@b.example>\r\n" FIVE_UNKNOWN "NOOP\r\n"),
+		    .until = "250 2.0.0" },
+		{ .what = STEP_CLOSE },
+		{ .until = NULL },
+	};
+	static const struct step seven[] = {
+		{ .until = "220 mx" },
+		{ SEND("EHLO c.example\r\nMAIL FROM:<a@b.example>\r\n" FIVE_UNKNOWN UNKNOWN UNKNOWN
+		       "NOOP\r\n"),
+		    .until = "250 2.0.0" },
+		{ .what = STEP_CLOSE },
+		{ .until = NULL },
+	};
+	static const struct step lmtp[] = {
+		{ .until = "220 mx" },
+		{ SEND("LHLO c.example\r\nMAIL FROM:<a@b.example>\r\n" FIVE_UNKNOWN UNKNOWN UNKNOWN
+		       "NOOP\r\n"),
+		    .until = "250 2.0.0" },
+		{ .what = STEP_CLOSE },
+		{ .until = NULL },
+	};
+	static const struct step stopped[] = {
+		{ .until = "220 mx" },
+		{ SEND("EHLO c.example\r\nMAIL FROM:<a@b.example>\r\n" FIVE_UNKNOWN UNKNOWN UNKNOWN
+		       "RSET\r\n"),
+		    .until = "550 5.1.1" },
+		{ .what = STEP_STOP },
+		{ .until = "421 4.3.2" },
+		{ .until = NULL },
+	};
+
+	(void)state;
+	check(converse_ms(LISTEN_SMTP, five) < 900);
+	uint64_t took = converse_ms(LISTEN_SMTP, seven);
+	check(took >= 3000 && took < 6000);
+	check(converse_ms(LISTEN_LMTP, lmtp) < 900);
+	check(converse_ms(LISTEN_SMTP, stopped) < 2900);
+}
+
 /* A message of about `bytes`, every third line of which begins with a dot. */
 static void make_message(struct buf *sent, struct buf *kept, size_t bytes)
 {
@@ -863,6 +924,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_message),
 		cmocka_unit_test(test_rcpt),
+		cmocka_unit_test(test_mistakes_slow_down),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_spool_refused),
 		cmocka_unit_test(test_too_big),
