@@ -24,10 +24,12 @@ install: all
 	ninja -C build install
 
 
-# The long form of the crash test: 200 kills.
+# The long form of the crash tests: 200 kills; the store with each of its calls to the disk failing, or being its last.
 crash: all
 	scripts/deps test
 	/usr/bin/python3 -m pytest -q tests/crash --kills 200
+	BUZON_TEST_ALL=1 build/src/services/fault_test
+	BUZON_TEST_ALL=1 build/src/services/crash_test
 
 # Speed and memory beside Debian's Postfix and Dovecot. OPTIONS: see bench/run --help.
 bench: all

@@ -40,11 +40,11 @@ def certificate(directory):
 
 
 class Server:
-    def __init__(self, buzon=None, extra="", accounts=("ana", "bob"), tls=True, tls_extra="", base=None):
+    def __init__(self, buzon=None, extra="", accounts=("ana", "bob"), tls=True, tls_extra="", base=None, data=None):
         self.buzon = os.path.abspath(buzon or os.environ.get("BUZON", f"{ROOT}/build/src/cli/buzon"))
         self.dir = tempfile.mkdtemp(prefix="buzon-test-", dir=base)
-        self.data = f"{self.dir}/data"
-        os.mkdir(self.data)
+        self.data = data or f"{self.dir}/data"
+        os.makedirs(self.data, exist_ok=True)
         self.conf = f"{self.dir}/buzon.conf"
         self.ports = {name: free_port() for name in SERVICES}
         self.lmtp = f"{self.dir}/lmtp"

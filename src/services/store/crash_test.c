@@ -187,7 +187,8 @@ static void crash_dir(struct fixture *f)
 }
 
 /* In the child: never returns. */
-static void run_until_crash(struct fixture *f, struct ledger *l, unsigned at, enum loss loss)
+static void run_until_crash(
+    struct fixture *f, struct ledger *l, unsigned at, enum loss loss, bool reclaims)
 {
 	struct crash c = { .lock = PTHREAD_MUTEX_INITIALIZER,
 		.at = at,
@@ -198,13 +199,19 @@ static void run_until_crash(struct fixture *f, struct ledger *l, unsigned at, en
 	io_hook_set(&hook);
 	if (fixture_open(f) < 0)
 		_exit(1);
+	if (reclaims) {
+		atomic_store(&f->store->fold_after_s, -1);
+		atomic_store(&f->store->remove_after_s, 0);
+	}
 	scenario_run(f, l);
+	if (reclaims)
+		scenario_reclaim(f, l);
 	store_close(f->store);
 	_exit(FINISHED);
 }
 
 /* False when the run ended before its crash. */
-static bool crash_at(unsigned at, enum loss loss)
+static bool crash_at(unsigned at, enum loss loss, bool reclaims)
 {
 	struct fixture f;
 	char what[80];
@@ -220,7 +227,7 @@ static bool crash_at(unsigned at, enum loss loss)
 	pid_t pid = fork();
 	check(pid >= 0);
 	if (pid == 0)
-		run_until_crash(&f, l, at, loss);
+		run_until_crash(&f, l, at, loss, reclaims);
 	check_case(what, waitpid(pid, &status, 0) == pid && WIFEXITED(status));
 	check_case(what, WEXITSTATUS(status) == CRASHED || WEXITSTATUS(status) == FINISHED);
 	fixture_must(&f, fixture_open(&f));
@@ -240,13 +247,17 @@ static bool crash_at(unsigned at, enum loss loss)
 	return WEXITSTATUS(status) == CRASHED;
 }
 
+static unsigned scenario_calls;
+
 static void every_call(enum loss loss)
 {
-	/* All with BUZON_TEST_ALL; else every fourth, shifted so that the kinds of loss differ. */
-	unsigned step = getenv("BUZON_TEST_ALL") ? 1 : 4, count = 0;
+	/* Shifted so that the kinds of loss differ. */
+	struct sample sample = scenario_sample(4, (unsigned)loss);
+	unsigned at, count = 0;
 
-	for (unsigned at = 1 + (unsigned)loss % step; crash_at(at, loss); at += step)
+	for (at = sample.first; crash_at(at, loss, false); at += sample.step)
 		count++;
+	scenario_calls = at;
 	print_message("%u crashes\n", count);
 	check(count > 20);
 }
@@ -275,6 +286,23 @@ static void test_torn(void **state)
 	every_call(LOSE_TORN);
 }
 
+/* Bodies are copied and packs removed while nobody waits: what comes after the scenario, which the
+ * others have tried, or nearly. */
+static void test_reclaim_dies(void **state)
+{
+	unsigned count = 0;
+	(void)state;
+
+	for (enum loss loss = LOSE_NOTHING; loss <= LOSE_TORN; loss++) {
+		struct sample sample = scenario_sample(8, (unsigned)loss * 2);
+		unsigned at = scenario_calls - 20 + sample.first;
+		for (; crash_at(at, loss, true); at += sample.step)
+			count++;
+	}
+	print_message("%u crashes\n", count);
+	check(count > 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_power_fails),
 		cmocka_unit_test(test_some_is_lost),
 		cmocka_unit_test(test_torn),
+		cmocka_unit_test(test_reclaim_dies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -326,8 +326,14 @@ void watchers_tell(struct store *s, const struct touched_event *events, size_t c
 /* space.c */
 void space_init(struct store *s);
 void space_fini(struct store *s);
-/* Before a group: lets go of the reserve when the disk is nearly full, makes it again later. */
-void space_care(struct store *s);
+/* Before somebody's group lets go of the reserve when the disk is nearly full; not while nobody
+ * needs it, when only whatever fills the disk would have it. Makes it again later. */
+void space_care(struct store *s, bool is_needed);
+uint64_t space_free_bytes(struct store *s);
+/* New mail is refused for want of space. */
+bool space_is_short(struct store *s);
+/* How much bodies that are alive may take when they are copied, to give their pack's room back. */
+uint64_t space_for_copies(struct store *s);
 /* The disk is full: what was kept back is given to whoever removes. */
 void space_release_reserve(struct store *s, const struct err *why);
 

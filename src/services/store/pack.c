@@ -132,8 +132,10 @@ int packs_resume(struct packs *p, uint64_t pack, uint64_t length, struct err *er
 	packs_above(p, pack);
 	if (length >= p->limit)
 		return 0;
-	if (open_current(p, pack, 0, err) < 0)
+	/* One that has only been begun may have no file in a backup. */
+	if (open_current(p, pack, length == 0 ? O_CREAT : 0, err) < 0)
 		return -1;
+	p->is_new = length == 0;
 	off_t size = lseek(p->file.fd, 0, SEEK_END);
 	if (size < 0 || (uint64_t)size < length) {
 		close_current(p);
@@ -226,16 +228,10 @@ int packs_sync(struct packs *p, struct err *err)
 	return 0;
 }
 
-/* A pack with no room left is synced before it is left, for the group that filled it; what was
- * undone behind its end is cut off, so that it is records from the first to the last byte. */
-static int make_room(struct packs *p, uint64_t bytes, struct err *err)
+/* A pack is synced before it is left, for the group that filled it; what was undone behind its end
+ * is cut off, so that it is records from the first to the last byte. */
+int packs_next(struct packs *p, struct err *err)
 {
-	bool fits = p->current && (p->end == 0 || bytes <= p->limit - p->end);
-
-	if (p->current && p->end >= p->limit)
-		fits = false;
-	if (fits)
-		return 0;
 	if (p->current) {
 		if (flush(p, err) < 0)
 			return -1;
@@ -247,6 +243,15 @@ static int make_room(struct packs *p, uint64_t bytes, struct err *err)
 			return -1;
 	}
 	return begin_pack(p, err);
+}
+
+static int make_room(struct packs *p, uint64_t bytes, struct err *err)
+{
+	bool fits = p->current && (p->end == 0 || bytes <= p->limit - p->end);
+
+	if (p->current && p->end >= p->limit)
+		fits = false;
+	return fits ? 0 : packs_next(p, err);
 }
 
 struct pack_mark packs_mark(const struct packs *p)

@@ -43,6 +43,8 @@ int packs_resume(struct packs *p, uint64_t pack, uint64_t length, struct err *er
 void packs_above(struct packs *p, uint64_t pack);
 int packs_append(struct packs *p, uint64_t message, const struct store_body *body,
     struct store_blob_ref *out, struct err *err);
+/* Leaves the pack that grows, as it is, for a new one. */
+int packs_next(struct packs *p, struct err *err);
 struct pack_mark packs_mark(const struct packs *p);
 void packs_rewind(struct packs *p, struct pack_mark mark);
 /* Everything appended is on stable storage. */

@@ -1,6 +1,9 @@
 /* Packs that are mostly dead are emptied: live bodies are appended to the current pack like new
  * ones, their rows are pointed there, and after a while, when nobody can hold an old place any more,
- * the file goes. Whoever has it mapped keeps his map. */
+ * the file goes. Whoever has it mapped keeps his map.
+ *
+ * The pack with the highest row is never emptied: a start goes on appending to it, and its number is
+ * not to be given again. When space is short and that one is mostly dead, a new one is begun. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,13 +15,18 @@
 #include "services/store/reclaim.h"
 #include "services/store/recover.h"
 
-enum { RECORDS_PER_STEP = 500, SCAN_MS = 5000 };
+enum { RECORDS_PER_STEP = 500, SCAN_MS = 5000, SCAN_SHORT_MS = 1000 };
 #define BYTES_PER_STEP (1ull << 20)
+/* Less is not worth a new pack. */
+#define LEAVE_FOR_BYTES (1ull << 20)
+/* What noting it takes at most. */
+#define LEAVE_FREE_BYTES (1ull << 20)
 
 struct reclaim {
 	uint64_t pack; /* being emptied; 0: none */
 	int fd;
 	uint64_t at, size;
+	bool moved;       /* something that is alive */
 	uint64_t scan_ms; /* next look for something to do */
 };
 
@@ -26,7 +34,7 @@ struct reclaim {
 struct pass {
 	struct reclaim *reclaim;
 	uint64_t at;
-	bool finished, damaged;
+	bool finished, damaged, moved;
 };
 
 struct reclaim *reclaim_new(void)
@@ -81,13 +89,15 @@ static int copy_some(struct store_txn *t, struct pass *p, struct err *err)
 		int alive = record_is_alive(t->db, r->pack, &rec, err);
 		if (alive < 0 || (alive == 1 && move_record(t, r->fd, &rec, err) < 0))
 			return -1;
+		p->moved = p->moved || alive;
 		copied += alive ? rec.header.bytes : 0;
 		p->at = rec.end;
 	}
 	return 0;
 }
 
-/* A pack that is not records to its last byte may hold bodies behind the damage: it stays. */
+/* A pack that is not records to its last byte may hold bodies behind the damage: it stays. Where
+ * nothing was alive nobody holds an old place, and the file can go at once. */
 static int copy_job(struct store_txn *t, void *arg, struct err *err)
 {
 	struct pass *p = arg;
@@ -96,8 +106,9 @@ static int copy_job(struct store_txn *t, void *arg, struct err *err)
 		return -1;
 	if (!p->finished)
 		return 0;
+	int64_t since = p->moved ? t->now : t->now - atomic_load(&t->store->remove_after_s);
 	return txn_run(t, DB_PACK_EMPTIED,
-	    DB_ARGS(DB_INT(p->reclaim->pack), DB_INT(p->damaged ? -1 : t->now)), err);
+	    DB_ARGS(DB_INT(p->reclaim->pack), DB_INT(p->damaged ? -1 : since)), err);
 }
 
 static void leave_pack(struct reclaim *r)
@@ -108,7 +119,7 @@ static void leave_pack(struct reclaim *r)
 
 static bool copy_step(struct store *s, struct reclaim *r)
 {
-	struct pass p = { .reclaim = r, .at = r->at };
+	struct pass p = { .reclaim = r, .at = r->at, .moved = r->moved };
 	struct err err = { .kind = ERR_NONE };
 
 	if (writer_run_own(s, copy_job, &p, &err) < 0) {
@@ -118,6 +129,7 @@ static bool copy_step(struct store *s, struct reclaim *r)
 		return false;
 	}
 	r->at = p.at;
+	r->moved = p.moved;
 	if (!p.finished)
 		return true;
 	if (p.damaged)
@@ -132,12 +144,9 @@ static bool begin_pack(struct store *s, struct reclaim *r)
 	char path[STORE_PATH_MAX + 200];
 	struct stat st;
 	int64_t pack;
-	struct pack_mark at = packs_current(s->packs);
-	uint64_t below = at.pack ? at.pack : INT64_MAX;
 
-	if (!store_accepts_mail(s, s->options.pack_bytes, NULL))
-		return false;
-	if (db_number(s->db, DB_PACK_SPARSE, DB_ARGS(DB_INT(below)), &pack, NULL) != 1)
+	if (db_number(s->db, DB_PACK_SPARSE,
+	        DB_ARGS(DB_INT(s->pack_rows), DB_INT(space_for_copies(s))), &pack, NULL) != 1)
 		return false;
 	packs_path(s->packs, (uint64_t)pack, path, sizeof(path));
 	r->fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -147,7 +156,44 @@ static bool begin_pack(struct store *s, struct reclaim *r)
 	}
 	r->pack = (uint64_t)pack;
 	r->at = 0;
+	r->moved = false;
 	r->size = (uint64_t)st.st_size;
+	return true;
+}
+
+/* ---- leaving ---- */
+
+static int leave_job(struct store_txn *t, void *arg, struct err *err)
+{
+	struct packs *packs = t->store->packs;
+	uint64_t *out_pack = arg, failures = packs_failures(packs);
+	struct err why = { .kind = ERR_NONE };
+
+	if (packs_next(packs, &why) < 0) {
+		*err = why;
+		return packs_failures(packs) == failures ? -1 : txn_failed(t, &why);
+	}
+	*out_pack = packs_current(packs).pack;
+	return txn_run(t, DB_PACK_PUT, DB_ARGS(DB_INT(*out_pack), DB_INT(0)), err);
+}
+
+/* Only when space is short: else a pack is worth nothing before it is full. */
+static bool leave_current(struct store *s)
+{
+	struct pack_mark at = packs_current(s->packs);
+	uint64_t pack;
+	int64_t dead;
+
+	if (!space_is_short(s) || space_free_bytes(s) < LEAVE_FREE_BYTES || !at.pack ||
+	    at.pack != s->pack_rows ||
+	    db_number(s->db, DB_PACK_DEAD_BYTES, DB_ARGS(DB_INT(at.pack)), &dead, NULL) != 1)
+		return false;
+	uint64_t dead_bytes = (uint64_t)dead, live = at.end > dead_bytes ? at.end - dead_bytes : 0;
+	if (dead_bytes < LEAVE_FOR_BYTES || live > dead_bytes || live > space_for_copies(s))
+		return false;
+	if (writer_run_own(s, leave_job, &pack, NULL) < 0)
+		return false;
+	s->pack_rows = pack;
 	return true;
 }
 
@@ -201,15 +247,16 @@ static bool remove_old(struct store *s)
 bool reclaim_step(struct store *s, struct reclaim *r)
 {
 	uint64_t now = time_mono_ms();
+	bool rests = atomic_load(&s->remove_after_s) > 0; /* not in tests */
 
 	if (r->pack)
 		return copy_step(s, r);
-	if (now < r->scan_ms)
+	if (rests && now < r->scan_ms)
 		return false;
 	if (remove_old(s))
 		return true;
-	if (atomic_load(&s->state) == STORE_WORKING && begin_pack(s, r))
+	if (atomic_load(&s->state) == STORE_WORKING && (begin_pack(s, r) || leave_current(s)))
 		return true;
-	r->scan_ms = now + (atomic_load(&s->remove_after_s) ? SCAN_MS : 0);
+	r->scan_ms = now + (space_is_short(s) ? SCAN_SHORT_MS : SCAN_MS);
 	return false;
 }

@@ -8,6 +8,7 @@
 #ifndef BUZON_SERVICES_STORE_SCENARIO_H
 #define BUZON_SERVICES_STORE_SCENARIO_H
 
+#include "base/num.h"
 #include "services/store/fixture.h"
 
 enum { SCENARIO_MESSAGES = 6 };
@@ -20,10 +21,33 @@ struct step {
 struct ledger {
 	struct step fill;
 	struct step deliver[SCENARIO_MESSAGES];
-	struct step flag, move, expunge, create, queue;
+	struct step flag, move, expunge, create, queue, purge;
 	uint32_t uid[SCENARIO_MESSAGES];
 	uint64_t queue_id;
 };
+
+/* Which calls are tried: all with BUZON_TEST_ALL. Else every step-th, beginning with another one in
+ * each run, so that runs together try them all; BUZON_TEST_SEED repeats a run. */
+struct sample {
+	unsigned first, step;
+};
+
+static inline struct sample scenario_sample(unsigned step, unsigned shift)
+{
+	static unsigned seed;
+	const char *given = getenv("BUZON_TEST_SEED");
+	uint64_t number = 0;
+
+	if (getenv("BUZON_TEST_ALL"))
+		return (struct sample){ 1, 1 };
+	if (given && num_parse_u64(str_c(given), 1000000, &number) == 0)
+		seed = (unsigned)number;
+	else if (seed == 0)
+		seed = 1 + (unsigned)getpid() % 1000000;
+	struct sample s = { 1 + (seed + shift) % step, step };
+	print_message("seed %u: every %uth call from %u on\n", seed, s.step, s.first);
+	return s;
+}
 
 static inline str scenario_body(struct fixture *f, unsigned i)
 {
@@ -111,6 +135,27 @@ static inline void scenario_run(struct fixture *f, struct ledger *l)
 		    fixture_deliver(f, f->inbox, scenario_body(f, i), 0, &l->uid[i]));
 }
 
+static inline bool scenario_has_pack(const struct fixture *f, unsigned pack)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/packs/%08u.pack", f->dir, pack);
+	return access(path, F_OK) == 0;
+}
+
+/* After scenario_run, where nothing waits long: the first pack becomes mostly dead, the second all dead, and both go. */
+static inline void scenario_reclaim(struct fixture *f, struct ledger *l)
+{
+	struct store_range gone[] = { { l->uid[0], l->uid[0] }, { l->uid[3], l->uid[3] } };
+
+	SCENARIO_STEP(
+	    l->purge, fixture_expunge(f, f->inbox, gone[0].first, gone[0].last, true, NULL) +
+	                  fixture_expunge(f, f->inbox, gone[1].first, gone[1].last, true, NULL));
+	for (unsigned i = 0; i < 200 && (scenario_has_pack(f, 1) || scenario_has_pack(f, 2)); i++)
+		usleep(10000);
+	check(!scenario_has_pack(f, 1) && !scenario_has_pack(f, 2));
+}
+
 /* ---- afterwards ---- */
 
 struct scenario_seen {
@@ -161,6 +206,8 @@ static inline bool scenario_message_is_right(
 		return total == 0;
 	if (i == 2 && l->expunge.begun)
 		return true;
+	if ((i == 0 || i == 3) && l->purge.begun)
+		return !l->purge.acked || total == 0;
 	if (l->deliver[i].acked && total != 1)
 		return false;
 	if (i == 1 && l->move.acked && s->archive[i] != 1)

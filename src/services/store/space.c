@@ -9,7 +9,9 @@
 #include "base/time.h"
 #include "services/store/internal.h"
 
-enum { CHECK_MS = 1000, INODES_MIN = 1000 };
+/* A disk can take a gibibyte in a second. */
+enum { CHECK_MS = 1000, CHECK_NEAR_MS = 50, INODES_MIN = 1000 };
+#define SPACE_NEAR (1ull << 30)
 #define RESERVE_BYTES (16ull << 20)
 #define SPACE_MIN (64ull << 20)
 /* Below this the reserve is let go, above SPACE_MIN it is made again. */
@@ -21,7 +23,8 @@ static void measure(struct store *s)
 	uint64_t now = time_mono_ms();
 	struct statvfs fs;
 
-	if (sp->known && now < sp->checked_ms + CHECK_MS)
+	if (sp->known &&
+	    now < sp->checked_ms + (sp->free_bytes < SPACE_NEAR ? CHECK_NEAR_MS : CHECK_MS))
 		return;
 	sp->checked_ms = now;
 	sp->known = true;
@@ -77,13 +80,13 @@ void space_fini(struct store *s)
 	pthread_mutex_destroy(&s->space.lock);
 }
 
-void space_care(struct store *s)
+void space_care(struct store *s, bool is_needed)
 {
 	struct space *sp = &s->space;
 
 	pthread_mutex_lock(&sp->lock);
 	measure(s);
-	if (sp->has_reserve && sp->free_bytes < SPACE_TIGHT)
+	if (is_needed && sp->has_reserve && sp->free_bytes < SPACE_TIGHT)
 		release(s, sp->free_bytes);
 	else if (!sp->has_reserve && sp->free_bytes > SPACE_MIN + 2 * RESERVE_BYTES)
 		make_reserve(s);
@@ -102,6 +105,30 @@ void space_release_reserve(struct store *s, const struct err *why)
 	if (sp->free_bytes < SPACE_MIN)
 		release(s, sp->free_bytes);
 	pthread_mutex_unlock(&sp->lock);
+}
+
+uint64_t space_free_bytes(struct store *s)
+{
+	pthread_mutex_lock(&s->space.lock);
+	measure(s);
+	uint64_t bytes = s->space.free_bytes;
+	pthread_mutex_unlock(&s->space.lock);
+	return bytes;
+}
+
+bool space_is_short(struct store *s)
+{
+	return space_free_bytes(s) < s->options.reserve_bytes;
+}
+
+/* Copies do not bring about that new mail is refused; when it is refused anyway, they leave what the
+ * database needs to note them. */
+uint64_t space_for_copies(struct store *s)
+{
+	uint64_t bytes = space_free_bytes(s), least = s->options.reserve_bytes;
+	uint64_t keep = bytes < least ? 2 * SPACE_TIGHT : least;
+
+	return bytes > keep ? bytes - keep : 0;
 }
 
 static int refuse_space(struct store *s, uint64_t need, struct err *err)

@@ -1046,6 +1046,106 @@ static void test_reclaim(void **state)
 	fixture_end(&f);
 }
 
+static void wait_for_pack_to_go(struct fixture *f, unsigned pack)
+{
+	for (unsigned i = 0; i < 800 && pack_is_there(f, pack); i++)
+		usleep(25000);
+	check(!pack_is_there(f, pack));
+}
+
+static int set_reserve_job(struct store_txn *t, void *arg, struct err *err)
+{
+	const uint64_t *bytes = arg;
+	(void)err;
+
+	t->store->options.reserve_bytes = *bytes;
+	return 0;
+}
+
+/* From here on space is short, or not. */
+static void space_gets(struct fixture *f, bool is_short)
+{
+	uint64_t bytes = is_short ? UINT64_MAX / 4 : 1 << 20;
+
+	fixture_must(f, store_write(f->store, set_reserve_job, &bytes, &f->err));
+}
+
+static void deliver_large(struct fixture *f, unsigned count)
+{
+	char *big = arena_alloc(f->arena, 100000);
+
+	memset(big, 'x', 100000);
+	for (unsigned i = 0; i < count; i++)
+		fixture_must(f, fixture_deliver(f, f->inbox, str_new(big, 100000), 0, NULL));
+}
+
+/* Once space was short for good: the pack that grew was never given back, as it was never full, and
+ * no pack of the usual size was, as twice its size had to be free. */
+static void test_reclaim_when_space_is_short(void **state)
+{
+	struct fixture f;
+	(void)state;
+
+	fixture_begin(&f);
+	atomic_store(&f.store->fold_after_s, -1);
+	atomic_store(&f.store->remove_after_s, 0);
+	deliver_large(&f, 30);
+	space_gets(&f, true);
+	/* Two stay alive and are copied. */
+	fixture_must(&f, fixture_expunge(&f, f.inbox, 3, 30, true, NULL));
+	wait_for_pack_to_go(&f, 1);
+	check(pack_is_there(&f, 2));
+	/* All of the next is dead, and that one is the last: a start must not go on in it. */
+	space_gets(&f, false);
+	deliver_large(&f, 30);
+	space_gets(&f, true);
+	fixture_must(&f, fixture_expunge(&f, f.inbox, 0, 0, true, NULL));
+	wait_for_pack_to_go(&f, 2);
+	fixture_reopen(&f);
+	check(pack_is_there(&f, 3));
+	fixture_must(&f, fixture_deliver(&f, f.inbox, STR("after"), 0, NULL));
+	check(!pack_is_there(&f, 1) && !pack_is_there(&f, 2));
+	fixture_check_sound(&f, true);
+	fixture_reopen(&f);
+	struct store_view *v = view_of(&f, f.inbox);
+	check_int_eq(v->count, 1);
+	check_body(&f, store_view_at(v, 1), STR("after"));
+	store_view_unref(v);
+	fixture_end(&f);
+}
+
+/* As after a failed sync. */
+static int give_up_pack_job(struct store_txn *t, void *arg, struct err *err)
+{
+	(void)arg, (void)err;
+	packs_give_up(t->store->packs, packs_mark(t->store->packs), true);
+	return 0;
+}
+
+/* Once, after a failed sync, the last pack could be emptied, gone on with at the next start, and
+ * then removed with what was new in it. */
+static void test_last_pack_is_not_emptied(void **state)
+{
+	struct fixture f;
+	(void)state;
+
+	fixture_begin(&f);
+	for (unsigned i = 1; i <= 20; i++)
+		fixture_must(&f, fixture_deliver(&f, f.inbox, nth_body(&f, i), 0, NULL));
+	fixture_reopen(&f); /* its row tells how long it is */
+	fixture_must(&f, fixture_expunge(&f, f.inbox, 0, 0, true, NULL));
+	fixture_must(&f, store_write(f.store, give_up_pack_job, NULL, &f.err));
+	atomic_store(&f.store->remove_after_s, 0);
+	atomic_store(&f.store->fold_after_s, -1);
+	fixture_must(&f, fixture_flag(&f, f.inbox, 1, 1, STORE_SEEN));
+	usleep(1500000);
+	check(pack_is_there(&f, 1));
+	fixture_reopen(&f);
+	fixture_must(&f, fixture_deliver(&f, f.inbox, STR("after"), 0, NULL));
+	fixture_check_sound(&f, true);
+	fixture_end(&f);
+}
+
 /* ---- opening ---- */
 
 static void test_open(void **state)
@@ -1125,6 +1225,8 @@ int main(void)
 		cmocka_unit_test(test_messages_go),
 		cmocka_unit_test(test_reader),
 		cmocka_unit_test(test_reclaim),
+		cmocka_unit_test(test_reclaim_when_space_is_short),
+		cmocka_unit_test(test_last_pack_is_not_emptied),
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_newer_store),
 	};

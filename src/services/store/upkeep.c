@@ -14,6 +14,7 @@
 
 enum {
 	AFTER_GROUP_MS = 100, /* nobody has waited for so long */
+	FOLD_SHORT_S = 2,     /* instead of fold_after_s while space is short */
 	REST_MS = 1000,       /* between rounds while there may be something to do */
 	IDLE_MS = 30000,
 	NOTE_MS = 60000,
@@ -99,9 +100,12 @@ static bool step_log(struct store *s)
 static bool step_refs(struct store *s)
 {
 	struct err err = { .kind = ERR_NONE };
-	int64_t oldest, until = time_wall_s() - atomic_load(&s->fold_after_s);
+	int64_t oldest, wait = atomic_load(&s->fold_after_s);
 	bool more = false;
 
+	if (wait > FOLD_SHORT_S && space_is_short(s))
+		wait = FOLD_SHORT_S;
+	int64_t until = time_wall_s() - wait;
 	if (db_number(s->db, DB_REF_LINE_OLDEST, DB_ARGS(DB_INT(until)), &oldest, &err) != 1)
 		return false;
 	if (refs_fold(s, until, &more, &err) < 0)
@@ -187,7 +191,7 @@ bool upkeep_step(struct store *s)
 		u->next_ms = now + REST_MS;
 		return false;
 	}
-	space_care(s);
+	space_care(s, false);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		if (atomic_load(&s->state) == STORE_WORKING && steps[i](s)) {
 			u->quiet = 0;

@@ -193,7 +193,7 @@ static void run_group(struct store *s, struct job *first)
 	uint64_t until_us = time_mono_us() + GROUP_US_MAX;
 	unsigned count = 0;
 
-	space_care(s);
+	space_care(s, true);
 	group_begin(s, t);
 	for (struct job *j = first; j; j = take_job(&s->writer)) {
 		if (j != first) {
