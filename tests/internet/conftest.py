@@ -14,6 +14,7 @@ def internet(text):
     try:
         with Internet(text) as net:
             yield net
+            assert not net.journal.find("mistake"), net.journal.find("mistake")
     except (NoNamespaces, CannotRun) as why:
         pytest.skip(str(why))
 

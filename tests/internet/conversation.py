@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import struct
+import traceback
 from asyncio import sslproto
 
 from .rules import count, first_match
@@ -50,6 +51,7 @@ class Conversation:
         self.verb = self.arg = ""
         self.commands = self.errors = 0
         self.early = False
+        self.unsent = bytearray()
         self.dialogue, self.notes = [], []
 
     # --- the frame of a session
@@ -74,7 +76,12 @@ class Conversation:
             end = f"broken: {why}"
         except asyncio.LimitOverrunError:
             end = "the client sent too much without an end"
+        except Exception as why:  # a mistake of this program: the test is to see it
+            end = f"mistake of the simulator: {why!r}"
+            self.host.journal.write("mistake", host=self.host.name, error=traceback.format_exc())
         finally:
+            with contextlib.suppress(OSError):
+                await self.flush()
             self.host.sessions[self.client] -= 1
             self.finish()
             self.host.journal.write("session", host=self.host.name, client=self.client, address=self.address,
@@ -100,6 +107,7 @@ class Conversation:
         for rule in first_match(self.host.rules_for(stage), stage, self, self.host.memory):
             self.rule = rule.id
             self.fired.append(rule.id)
+            await self.flush()
             for action in rule.actions:
                 await getattr(self, "do_" + action.name)(*action.words)
             if rule.ends:
@@ -136,19 +144,29 @@ class Conversation:
         return len(self.reader._buffer)  # noqa: SLF001 (streams offer no other way to see it)
 
     async def send(self, octets):
+        """Replies to pipelined commands leave together, as those of real servers do."""
         self._note("S", octets)
         if not self.drip:
-            self.writer.write(octets)
-            await self.writer.drain()
+            self.unsent += octets
+            if b"\n" not in self.reader._buffer:  # noqa: SLF001
+                await self.flush()
             return
+        await self.flush()
         for i in range(len(octets)):
             self.writer.write(octets[i:i + 1])
             await self.writer.drain()
             await asyncio.sleep(self.drip)
 
+    async def flush(self):
+        if self.unsent:
+            self.writer.write(self.unsent)
+            self.unsent = bytearray()
+            await self.writer.drain()
+
     async def latency(self):
         words = self.host.description.one("latency")
         if words:
+            await self.flush()
             await asyncio.sleep(self.host.draw([w.text for w in words]))
 
     def fill(self, text):
@@ -176,6 +194,7 @@ class Conversation:
 
     async def tls_stage(self):
         """Rules for `tls` act when the client has begun: what is said earlier would look like clear text."""
+        await self.flush()
         loop, begun = asyncio.get_running_loop(), asyncio.Event()
         fd = self.writer.get_extra_info("socket").fileno()
         loop._add_reader(fd, begun.set)  # noqa: SLF001 (the transport has let go of it)
@@ -188,6 +207,7 @@ class Conversation:
 
     async def handshake(self):
         words = self.host.tls_words
+        await self.flush()
         try:
             await self.writer.start_tls(self.host.context())
         except (OSError, ssl.SSLError, asyncio.IncompleteReadError) as why:
@@ -245,6 +265,7 @@ class Conversation:
                 await asyncio.sleep(0.05)
             octets = to_bytes(self.fill(word.text))
             await self.send(octets)
+            await self.flush()
             found = re.search(rb"(?:^|\n)(\d{3}) [^\n]*\n?\Z", octets)
             self.code = int(found[1]) if found else self.code
 

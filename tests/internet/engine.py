@@ -37,8 +37,7 @@ class Engine:
         self.certificates = Certificates(directory)
         self.journal = Writer(directory)
         self.clock = Clock(self.scenario.speed)
-        self.data = Data(self.scenario, lambda *a: b"")
-        self.names = Names(self.data)
+        self.data, self.names = None, Names()
         self.hosts = {}
         self.tasks = set()
         self.done = asyncio.Event()

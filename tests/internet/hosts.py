@@ -23,8 +23,7 @@ SESSIONS = {protocols.Smtp: SmtpSession, protocols.Http: HttpSession, protocols.
 class Names:
     """What hosts look up about their clients, in the scenario's own zones and without faults."""
 
-    def __init__(self, data):
-        self.data = data
+    data = None  # set when the zones are there
 
     def pointer(self, address):
         found = self.data.values(ipaddress.ip_address(address).reverse_pointer, "PTR")

@@ -1,4 +1,5 @@
 """Reads a scenario: zones, hosts, behaviours and peers from text. The language is described in docs/internet.md."""
+import functools
 import ipaddress
 import os
 import re
@@ -206,6 +207,7 @@ def _address(text):
         raise ScenarioError(f"'{text}' is no IP address") from None
 
 
+@functools.lru_cache(maxsize=65536)
 def ascii_name(text):
     """A domain in lower case with its A-labels, ending with a dot."""
     labels = [label if label.isascii() else label.encode("idna").decode() for label in text.rstrip(".").split(".")]
@@ -387,8 +389,9 @@ def _finish(scenario):
         if peer.kind != "buzon":  # what the peer delivers arrives here, by LMTP
             scenario.hosts[peer.name] = Host(peer.name, peer.addresses, dns=False, ptr="none",
                                              listeners=[Listener(24, "lmtp")], settings={"tls": [[Word("none")]]})
+    present = {(n, t) for zone in scenario.zones.values() for n, t, _ in zone.records}
     for host in [client, *scenario.hosts.values(), *scenario.peers.values()]:
-        _add_addresses(scenario, host)
+        _add_addresses(scenario, host, present)
     for host in scenario.hosts.values():
         for domain, preference in host.mx_for:
             _owner(scenario, domain).records.append((domain, "MX", [Word(str(preference)), Word(host.name + ".")]))
@@ -423,13 +426,13 @@ def _owner(scenario, name, automatic=None):
     return scenario.zones.setdefault(automatic, Zone(automatic, automatic=True))
 
 
-def _add_addresses(scenario, host):
+def _add_addresses(scenario, host, present):
+    """`present` is what the zones say themselves: it is not added to."""
     names = [host.name, *getattr(host, "aliases", [])] if getattr(host, "dns", True) else []
     for name in names:
         zone = _owner(scenario, name + ".")
-        present = {(n, t) for n, t, _ in zone.records}
         for address in host.addresses:
-            if (name + ".", _family(address)) not in present and (name + ".", "CNAME") not in present:
+            if not {(name + ".", _family(address)), (name + ".", "CNAME")} & present:
                 zone.records.append((name + ".", _family(address), [Word(address)]))
     pointer = getattr(host, "ptr", "") or host.name
     if pointer == "none":
@@ -438,7 +441,8 @@ def _add_addresses(scenario, host):
         arpa = "in-addr.arpa." if ":" not in address else "ip6.arpa."
         reverse = ipaddress.ip_address(address).reverse_pointer + "."
         zone = _owner(scenario, reverse, arpa)
-        if reverse not in {n for n, _, _ in zone.records}:
+        if (reverse, "PTR") not in present:
+            present.add((reverse, "PTR"))  # the first host of an address names it
             zone.options.add("signed")
             zone.records.append((reverse, "PTR", [Word(pointer.rstrip(".") + ".")]))
 

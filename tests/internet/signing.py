@@ -37,18 +37,22 @@ def base32hex(raw):
     return base64.b32hexencode(raw).decode().rstrip("=").lower()
 
 
-class Signer:
-    def __init__(self, zone_name, options=()):
-        self.zone, self.options = zone_name, options
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        point = self.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
-        self.dnskey = struct.pack("!HBB", 257, 3, ALGORITHM) + point
-        self.tag = self._tag()
-        self.cache = {}
+class Key:
+    """One key for all zones of an internet: the DS records differ all the same, and starting is quick."""
 
-    def _tag(self):
+    def __init__(self):
+        self.private = ec.generate_private_key(ec.SECP256R1())
+        point = self.private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
+        self.dnskey = struct.pack("!HBB", 257, 3, ALGORITHM) + point
         total = sum(octet << 8 if i % 2 == 0 else octet for i, octet in enumerate(self.dnskey))
-        return (total + (total >> 16 & 0xFFFF)) & 0xFFFF
+        self.tag = (total + (total >> 16 & 0xFFFF)) & 0xFFFF  # RFC 4034 appendix B
+
+
+class Signer:
+    def __init__(self, zone_name, options, key):
+        self.zone, self.options, self.key = zone_name, options, key
+        self.dnskey, self.tag = key.dnskey, key.tag
+        self.cache = {}
 
     def ds(self):
         digest = hashlib.sha256(encode_name(self.zone) + self.dnskey).digest()
@@ -77,7 +81,7 @@ class Signer:
         head = struct.pack("!HBBIIIH", rtype, ALGORITHM, labels, ttl, end, begin, self.tag) + encode_name(self.zone)
         name = encode_name(owner)
         records = b"".join(name + struct.pack("!HHIH", rtype, 1, ttl, len(r)) + r for r in sorted(rdatas))
-        r, s = decode_dss_signature(self.key.sign(head + records, ec.ECDSA(hashes.SHA256())))
+        r, s = decode_dss_signature(self.key.private.sign(head + records, ec.ECDSA(hashes.SHA256())))
         signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
         if kind == "bogus":
             signature = bytes([signature[0] ^ 0x55]) + signature[1:]

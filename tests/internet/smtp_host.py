@@ -242,6 +242,7 @@ class SmtpSession(Conversation):
     async def on_data(self):
         await self.act("data")
         if self.code == 354:
+            await self.flush()
             first = await self.reader.readuntil(b"\n")
             octets = b"" if first == b".\r\n" else first + await self._to_dot(first)
             self.message = re.sub(rb"(?:\A|(?<=\r\n))\.", b"", octets)
@@ -265,6 +266,7 @@ class SmtpSession(Conversation):
         if not words or not words[0].isdigit():
             await self.reply(501, "5.5.4", "write BDAT octets [LAST]")
             return
+        await self.flush()
         self.chunks += await self.reader.readexactly(int(words[0]))
         self.chunking = True
         if not self.recipients:

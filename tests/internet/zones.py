@@ -1,6 +1,6 @@
 """Zones in memory: which records a name has, what a query is answered with, and the proofs of DNSSEC around it."""
 from .scenario import within
-from .signing import Nsec3Chain, NsecChain, Signer
+from .signing import Key, Nsec3Chain, NsecChain, Signer
 from .text import Word
 from .wire import AA, TYPES, Answer, build_rdata, encode_name, labels_of, type_number
 
@@ -13,11 +13,11 @@ def parent_name(name):
 
 
 class Zone:
-    def __init__(self, description, certificate_data, servers):
+    def __init__(self, description, certificate_data, servers, key):
         self.name, self.options, self.ttl = description.name, description.options, description.ttl
         self.description = description
         self.signed = "signed" in self.options
-        self.signer = Signer(self.name, self.options) if self.signed else None
+        self.signer = Signer(self.name, self.options, key) if self.signed else None
         self.names = {}  # name: {type: [rdata]}; a name with nothing of its own is there with an empty dict
         self.chain = None
         self.cuts = set()  # names where another zone begins
@@ -105,10 +105,10 @@ class Data:
     """All zones of the scenario."""
 
     def __init__(self, scenario, certificate_data):
-        self.zones = {}
+        self.zones, key = {}, Key()
         for description in scenario.zones.values():
             servers = [name for name, _, _ in description.servers] or ["ns.sim."]
-            self.zones[description.name] = Zone(description, certificate_data, servers)
+            self.zones[description.name] = Zone(description, certificate_data, servers, key)
         for zone in self.zones.values():
             if zone.name != ".":
                 self.zone_of(parent_name(zone.name)).delegate(zone)
