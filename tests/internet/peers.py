@@ -1,4 +1,5 @@
 """Real mail servers inside the simulated internet: a second buzon, Postfix, OpenSMTPD."""
+import grp
 import imaplib
 import os
 import pwd
@@ -78,10 +79,20 @@ class Buzon(Peer):
         for line in self.description.settings.get("accounts", []):
             for account in line:
                 self.buzon("account", "add", account, input=f"password-of-{account.partition('@')[0]}\n")
+        self.serve()
+
+    def serve(self):
+        """Also after `stop` or `kill`: the data is still there."""
         self.log = open(f"{self.dir}/log", "ab")
         self.process = self.net.popen([self.program, "-c", self.conf, "serve"], stdout=self.log, stderr=self.log,
                                       start_new_session=True)
         self.wait_port(25)
+
+    def kill(self):
+        """SIGKILL to all of its processes at once, as a crash of the machine would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=20)
+        self.log.close()
 
     def buzon(self, *args, **options):
         return self.run(self.program, "-c", self.conf, *args, **options)
@@ -149,8 +160,20 @@ class Postfix(Peer):
             f.write(MASTER)
         with open(f"{self.conf}/main.cf", "w") as f:
             f.write("".join(f"{name} = {value}\n" for name, value in self._settings().items()))
-        self.run("postfix", "-c", self.conf, "start")
+        self._queue_directories()
+        # The script `postfix start` checks for seconds what was just made; its last step is this.
+        self.run("/usr/lib/postfix/sbin/master", "-c", self.conf, "-w")
         self.wait_port(25)
+
+    def _queue_directories(self):
+        """As post-install makes them: of the mail system's user, two of them open to its group."""
+        user, group = pwd.getpwnam("postfix").pw_uid, grp.getgrnam("postdrop").gr_gid
+        for name in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "maildrop", "private",
+                     "public", "saved", "trace", "pid"):
+            path = f"{self.dir}/spool/{name}"
+            os.makedirs(path, exist_ok=True)
+            os.chown(path, 0 if name == "pid" else user, group if name in ("maildrop", "public") else -1)
+            os.chmod(path, {"maildrop": 0o1730, "public": 0o710, "pid": 0o755}.get(name, 0o700))
 
     def _settings(self):
         chain, key = self.certificate()
@@ -175,8 +198,11 @@ class Postfix(Peer):
         return out
 
     def stop(self):
-        if os.path.exists(f"{self.dir}/spool/pid/master.pid"):
-            self.run("postfix", "-c", self.conf, "stop", check=False)
+        try:
+            with open(f"{self.dir}/spool/pid/master.pid") as f:
+                os.kill(int(f.read()), signal.SIGTERM)
+        except (FileNotFoundError, ProcessLookupError, ValueError):
+            pass  # it did not come so far
 
 
 class OpenSmtpd(Peer):

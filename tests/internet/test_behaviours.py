@@ -5,7 +5,7 @@ import pytest
 
 from internet.scenario import parse_file
 
-SCENARIO = "include verify.net\nwaits 0.01\nzone nullmx.sim\n  @ MX 0 .\n"
+SCENARIO = "include verify.net\nwaits 0.002\nzone nullmx.sim\n  @ MX 0 .\n"
 
 PROBES = [  # domain, code for ana@, code for nobody@; "-" means no reply at all, the first number may be the banner's
     ("v01", 250, 550), ("v02", 250, 550), ("v03", 250, 550), ("v06", 250, 550), ("v07", 250, 550), ("v10", 550, 250),
@@ -29,7 +29,7 @@ def exchange(net, domain, recipient, sender="v@client.example"):
 
 
 def converse(net, name, recipient, sender):
-    with net.connect(name, 25, timeout=3) as sock:
+    with net.connect(name, 25, timeout=1) as sock:
         replies = sock.makefile("rb")
         for line in (None, "EHLO client.example", f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>"):
             if line:

@@ -81,6 +81,12 @@ def test_a_second_buzon(make_net, program):
     assert inbox.select("INBOX") == ("OK", [b"2"])
     assert b"Subject: hello" in inbox.fetch("1", "BODY[]")[1][0][1]
     inbox.logout()
+    peer = net.peers["mx.buzon.example"]
+    peer.kill()
+    with pytest.raises(ConnectionRefusedError):
+        net.connect("mx.buzon.example", 25)
+    peer.serve()
+    assert peer.imap("ana@buzon.example").select("INBOX") == ("OK", [b"2"])
 
 
 def test_postfix_delivers_to_buzon_with_dane(make_net, program):
@@ -93,7 +99,10 @@ def test_postfix_delivers_to_buzon_with_dane(make_net, program):
 
 
 def test_opensmtpd(make_net):
-    net = make_net("peer opensmtpd mx.open.example 198.51.100.70\n  domains open.example\n")
+    net = make_net("peer opensmtpd mx.open.example 198.51.100.70\n  domains open.example\n"
+                   "host mx.good.example 198.51.100.10\n  mx good.example\n")
     assert isinstance(net.peers["mx.open.example"], peers.OpenSmtpd)
     net.smtp("mx.open.example").sendmail("a@client.example", ["x@open.example"], MESSAGE)
     assert net.journal.wait_message(host="mx.open.example")
+    net.smtp("mx.open.example", source="198.51.100.70").sendmail("a@open.example", ["x@good.example"], MESSAGE)
+    assert net.journal.wait_message(host="mx.good.example")[0].client == "198.51.100.70"

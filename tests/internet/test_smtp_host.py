@@ -231,6 +231,12 @@ def test_chunking_and_empty_messages(net):
     assert by_chunks.bdat and by_chunks.content == b"abc\r\nd\r\n." and empty.content == b""
 
 
+def test_a_big_message(net):
+    message = b"Subject: big\r\n\r\n" + (b"." + b"x" * 70 + b"\r\n") * 200000 + b"end.\r\n"
+    deliver(net, "mx.alpha.example", "ana@alpha.example", message=message)
+    assert net.journal.wait_message(host="mx.alpha.example", octets=len(message))[0].content == message
+
+
 def test_pipelining_is_answered_in_order(net):
     with net.connect("mx.alpha.example", 25) as sock:
         sock.recv(4096)
