@@ -23,7 +23,6 @@ static const struct {
 	{ "queue show", false, admin_queue_show },
 	{ "story", false, admin_story },
 	{ "check", false, admin_check },
-	{ "backup", false, admin_backup },
 	{ "status", false, admin_status },
 };
 

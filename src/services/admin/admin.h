@@ -1,4 +1,4 @@
-/* admin.h: what `buzon domain`, `account`, `alias`, `queue`, `story`, `check`, `backup` do.
+/* admin.h: what `buzon domain`, `account`, `alias`, `queue`, `story`, `check` do.
  *
  * Purpose    One implementation for both ways: inside core for a running server (control socket), and
  *            in the command itself when no server runs.
@@ -8,7 +8,8 @@
  * Threads    Any thread that may block; not the store's writer, not a loop.
  * Errors     0, or -1 with the sentence for the administrator; ERR_DENIED and ERR_LIMIT mean "the
  *            answer is no", ERR_INPUT "wrongly asked", ERR_RETRY "try again later".
- * Not here   Words for people (src/cli).
+ * Not here   Words for people (src/cli). Backups: core can write nowhere but to its own directory, so the command
+ *            itself reads the store beside it.
  */
 #ifndef BUZON_SERVICES_ADMIN_ADMIN_H
 #define BUZON_SERVICES_ADMIN_ADMIN_H

@@ -1,4 +1,4 @@
-/* Queue, stories, check, backup, status. */
+/* Queue, stories, check, status. */
 #include "services/admin/internal.h"
 
 #include "base/time.h"
@@ -97,7 +97,7 @@ int admin_story(struct admin_call *c, struct err *err)
 	return 0;
 }
 
-/* ---- check and backup ------------------------------------------------------------------------- */
+/* ---- check ------------------------------------------------------------------------- */
 
 struct progress {
 	struct admin_call *call;
@@ -133,18 +133,6 @@ int admin_check(struct admin_call *c, struct err *err)
 		return -1;
 	admin_emit(c, json_pack("{ss sI}", "kind", "checked", "problems", (json_int_t)problems));
 	return 0;
-}
-
-int admin_backup(struct admin_call *c, struct err *err)
-{
-	struct progress p = { .call = c };
-	struct store_progress progress = { .step = on_step, .problem = on_problem, .arg = &p };
-	str to = admin_text(c, "to");
-
-	if (str_empty(to) || to.ptr[0] != '/')
-		return err_set(
-		    err, ERR_INPUT, "name the directory of the backup with its whole path");
-	return store_backup(c->env->store, arena_cstr(c->arena, to), &progress, err);
 }
 
 int admin_status(struct admin_call *c, struct err *err)
