@@ -4,8 +4,10 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
+#include "formats/address.h"
 #include "formats/base64.h"
 #include "formats/header.h"
+#include "protocols/authres/authres.h"
 #include "protocols/dkim/sign.h"
 #include "protocols/dkim/verify.h"
 #include "protocols/dns/dns_zone.h"
@@ -172,6 +174,79 @@ static int run_dkim_sign(const struct input *in)
 	return 0;
 }
 
+static str author_domain(const struct input *in, str header)
+{
+	struct header_field field;
+	struct address_list list;
+
+	if (!header_find(header, STR("From"), &field))
+		return STR_NONE;
+	address_list_parse(field.value, in->arena, &list);
+	return list.count ? list.items[0].domain : STR_NONE;
+}
+
+static const struct dmarc_result *judge_author(const struct input *in, str header,
+    const struct spf_result *spf, const struct dkim_results *dkim)
+{
+	str domains[DKIM_SIGNATURES_MAX];
+	struct dmarc_options o = { .author_domain = author_domain(in, header),
+		.dkim_domains = domains };
+	struct dns_question q;
+
+	if (spf->status == SPF_PASS)
+		o.spf_domain = spf->domain;
+	for (size_t i = 0; i < dkim->count; i++) {
+		if (dkim->items[i].status == DKIM_PASS)
+			domains[o.dkim_count++] = dkim->items[i].domain;
+	}
+	struct dmarc *d = dmarc_start(in->arena, &o);
+	while (!dmarc_result(d)) {
+		if (!dmarc_next_question(d, &q))
+			return NULL;
+		struct dns_answer answer = dns_zone_answer(in->arena, in->zone, &q);
+		dmarc_answer(d, q.id, &answer);
+	}
+	return dmarc_result(d);
+}
+
+/* All of it, as at delivery; prints the fields. */
+static int run_judge(const struct input *in)
+{
+	str header = header_block(in->message), body = str_skip(in->message, header.len);
+	AUTO_BUF out = BUF_INIT(1 << 20);
+	struct spf_options so = { .helo = option(in, "helo"), .mail_from = option(in, "from") };
+	struct dkim_verify_options vo = { .now_s = number(in, "now") };
+	struct dns_question q;
+
+	if (ip_parse(option(in, "ip"), &so.ip) < 0)
+		return 2;
+	struct spf *s = spf_start(in->arena, &so);
+	while (!spf_result(s) && spf_next_question(s, &q)) {
+		struct dns_answer answer = dns_zone_answer(in->arena, in->zone, &q);
+		spf_answer(s, q.id, &answer);
+	}
+	struct dkim_verify *v = dkim_verify_start(in->arena, header, &vo);
+	dkim_verify_body(v, body);
+	dkim_verify_body_end(v);
+	while (dkim_verify_next_question(v, &q)) {
+		struct dns_answer answer = dns_zone_answer(in->arena, in->zone, &q);
+		dkim_verify_answer(v, q.id, &answer);
+	}
+	struct authres r = { .server = option(in, "server"),
+		.ip = so.ip,
+		.helo = so.helo,
+		.mail_from = so.mail_from,
+		.spf_mail_from = spf_result(s),
+		.dkim = dkim_verify_result(v) };
+	if (!r.spf_mail_from || !r.dkim ||
+	    !(r.dmarc = judge_author(in, header, r.spf_mail_from, r.dkim)))
+		return 3;
+	authres_write(&r, &out);
+	authres_write_received_spf(&r, r.spf_mail_from, &out);
+	print(buf_str(&out));
+	return 0;
+}
+
 static void read_input(struct input *in)
 {
 	AUTO_BUF all = BUF_INIT(INPUT_MAX);
@@ -203,6 +278,7 @@ int main(int argc, char **argv)
 		{ "spf", run_spf },
 		{ "dkim-verify", run_dkim_verify },
 		{ "dkim-sign", run_dkim_sign },
+		{ "judge", run_judge },
 	};
 	AUTO_ARENA arena = arena_new(NULL, "driver", (size_t)1 << 30);
 	struct input in = { .arena = arena };
@@ -212,6 +288,6 @@ int main(int argc, char **argv)
 		if (argc == 2 && str_eq(str_c(commands[i].name), str_c(argv[1])))
 			return commands[i].run(&in);
 	}
-	print(STR("usage: auth_driver spf | dkim-verify | dkim-sign\n"));
+	print(STR("usage: auth_driver spf | dkim-verify | dkim-sign | judge\n"));
 	return 2;
 }
