@@ -17,6 +17,9 @@ enum {
 	REPLY_MAX = 2048,
 	INLINE_BODY_MAX =
 	    48 * 1024, /* bodies up to this travel inside the frame; above it by descriptor */
+	RELAY_RECIPIENTS_MAX = 100,
+	RELAY_LIST_MAX = 40 * 1024, /* their list; the body goes inline when both fit into INLINE_BODY_MAX */
+	RELAY_RESULTS_MAX = 48 * 1024,
 };
 
 /* clang-format off */
@@ -85,6 +88,17 @@ enum {
 	FRAME(CONTENT_INDEX, content_index, 1, U64(job) U64(body_at) U64(body_bytes) STR(body, INLINE_BODY_MAX)) \
 	/* index inline, or fd 0 (sealed memfd) when it is above INLINE_BODY_MAX. formats/message_index.h */ \
 	FRAME(CONTENT_RESULT, content_result, 1, BOOL(ok) U64(index_bytes) STR(index, INLINE_BODY_MAX) STR(why, 240)) \
+	/* ---- core -> relay: one attempt at recipients of one message that share a destination ---- \
+	 * way: enum relay_way; recipients: outbound.h; body inline, or fd 0 (sealed memfd). */ \
+	FRAME(DELIVER, deliver, 1, \
+		U64(job) U32(way) STR(host, 256) U32(port) U32(tls) STR(user, 256) STR(password, 1024) \
+		STR(sender, ADDRESS_MAX) STR(envid, 256) U32(ret) U32(flags) \
+		STR(recipients, RELAY_LIST_MAX) U64(body_bytes) STR(body, INLINE_BODY_MAX)) \
+	/* verdict: enum relay_verdict; results: outbound.h. host … tls_why: of the connection that gave the results; \
+	 * empty when there was none. trace: a line for each thing that was tried. */ \
+	FRAME(DELIVER_RESULT, deliver_result, 0, \
+		U32(verdict) STR(results, RELAY_RESULTS_MAX) STR(host, 256) STR(address, 64) \
+		STR(tls_version, 32) STR(tls_cipher, 64) STR(tls_why, 240) STR(trace, 8000)) \
 	/* ---- supervisor -> core: fd 0: the listening control socket; core accepts `buzon` commands itself ---- */ \
 	FRAME(CONTROL_SOCKET, control_socket, 1, U32(version)) \
 	/* ---- supervisor -> front: fd 0: a listening socket. listener: enum listen_service (services/config) ---- */ \
@@ -132,6 +146,33 @@ enum frame_protocol {
 	PROTOCOL_SUBMISSION,
 	PROTOCOL_IMAP,
 	PROTOCOL_POP3,
+};
+
+enum relay_way {
+	RELAY_MX,   /* host is a domain or an address literal: RFC 5321 §5.1 */
+	RELAY_HOST, /* host is a server: a smart host */
+	RELAY_LMTP, /* host is a server, or unix:PATH */
+};
+
+enum relay_tls {
+	RELAY_TLS_OPPORTUNISTIC,
+	RELAY_TLS_REQUIRED, /* under TLS, whoever answers */
+	RELAY_TLS_VERIFIED, /* and its certificate is good for the name of the host */
+	RELAY_TLS_NEVER,
+};
+
+enum relay_flag { /* bits; as struct store_queue_item.flags */
+	RELAY_UTF8 = 1,
+	RELAY_REQUIRETLS = 2,
+	RELAY_8BIT = 4,
+	RELAY_BINARY = 8,
+};
+
+/* How the destination as a whole behaved. */
+enum relay_verdict {
+	RELAY_ANSWERED,
+	RELAY_SLOW_DOWN,   /* it asked for fewer connections or messages */
+	RELAY_UNREACHABLE, /* nobody spoke with us */
 };
 
 enum sasl_outcome {
