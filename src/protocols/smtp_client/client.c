@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/secret.h"
 #include "protocols/smtp_client/internal.h"
 
 /* ---- what the other files use ---- */
@@ -315,7 +316,10 @@ void smtp_client_sent(struct smtp_client *c, size_t count)
 		return;
 	c->sent += count;
 	c->waiting_since = c->now;
+	bool is_secret = smtp_client_stage(c) == SMTP_CLIENT_AUTH;
 	buf_consume(&c->out, count);
+	if (is_secret) /* what moved to the front left the password behind */
+		secret_wipe(c->out.ptr + c->out.len, count);
 	smtpc_pump(c);
 }
 

@@ -27,6 +27,10 @@
  * Not here   DNS, addresses, connections, TLS itself, when to try again (relay, queue). Converting a
  *            message that the peer cannot take (SMTP_CLIENT_NEEDS_7BIT says that it is needed).
  *
+ * A result with is_local was decided here: code, enhanced code and text are ours, in the form of a reply. What is
+ * PERMANENT for this peer (SIZE, SMTPUTF8, REQUIRETLS, a banner of 554) need not be for another host of the domain;
+ * that is the caller's decision, smtp_client_result_is_of_host and is_local help with it.
+ *
  * Promises: each recipient gets exactly one result, in one EVENT_RESULTS for each transaction started. The
  * message is sent only after 354 to DATA, or as the chunks of BDAT, when at least one recipient was taken.
  * Nothing that needs SMTPUTF8, 8BITMIME, BINARYMIME or REQUIRETLS goes to a peer without it. A reply to a
@@ -145,6 +149,11 @@ struct smtp_client_result {
 	struct enhanced_status enhanced; /* a general one where the peer gave none */
 	str text;                        /* lines split by '\n'; may be empty */
 };
+/* "550 5.1.1 no such user": for stories and the Diagnostic-Code of a notification. */
+void smtp_client_result_print(const struct smtp_client_result *r, struct buf *out);
+/* It was said of the host, not of the message or the recipient: banner, EHLO, STARTTLS, AUTH. Another host of the
+ * same domain may take it, also after a permanent one (RFC 5321 §5.1). */
+bool smtp_client_result_is_of_host(const struct smtp_client_result *r);
 
 /* What is known of the peer; all of it grows as the conversation goes on. */
 struct smtp_client_facts {

@@ -85,6 +85,24 @@ static struct smtp_client_result result_local(
 		.text = str_c(text) };
 }
 
+void smtp_client_result_print(const struct smtp_client_result *r, struct buf *out)
+{
+	buf_addu(out, r->code);
+	if (r->enhanced.class) {
+		buf_addc(out, ' ');
+		enhanced_status_print(r->enhanced, out);
+	}
+	if (r->text.len) {
+		buf_addc(out, ' ');
+		buf_add(out, r->text);
+	}
+}
+
+bool smtp_client_result_is_of_host(const struct smtp_client_result *r)
+{
+	return r->stage <= SMTP_CLIENT_IDLE;
+}
+
 static bool is_unsettled(const struct smtp_client *c, size_t i)
 {
 	return c->tx.results[i].outcome == SMTP_CLIENT_UNSETTLED;

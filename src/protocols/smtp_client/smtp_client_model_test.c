@@ -321,6 +321,44 @@ static void test_slow_reader(void **state)
 	end(d, "slow");
 }
 
+static void test_print(void **state)
+{
+	struct smtp_client_result r = { .outcome = SMTP_CLIENT_PERMANENT,
+		.stage = SMTP_CLIENT_RCPT,
+		.code = 550,
+		.enhanced = { 5, 1, 1 },
+		.text = STR("no such user") };
+	AUTO_BUF out = BUF_INIT(100);
+
+	(void)state;
+	smtp_client_result_print(&r, &out);
+	check_str_eq(buf_str(&out), STR("550 5.1.1 no such user"));
+	check(!smtp_client_result_is_of_host(&r));
+	r = (struct smtp_client_result){ .stage = SMTP_CLIENT_BANNER, .code = 354 };
+	buf_reset(&out);
+	smtp_client_result_print(&r, &out);
+	check_str_eq(buf_str(&out), STR("354"));
+	check(smtp_client_result_is_of_host(&r));
+	check(strcmp(smtp_client_outcome_name(SMTP_CLIENT_NEEDS_7BIT), "needs 7bit") == 0);
+}
+
+/* The password does not stay in the output once it is sent. */
+static void test_password_is_wiped(void **state)
+{
+	struct caller *d = go(&ways[5]);
+
+	(void)state;
+	reply(d, "334 VXNlcm5hbWU6\r\n");
+	d->holds_output = true;
+	reply(d, "334 UGFzc3dvcmQ6\r\n");
+	str out = smtp_client_output(d->c);
+	check_str_eq(out, STR("cGVuY2ls\r\n"));
+	const char *at = out.ptr;
+	smtp_client_sent(d->c, out.len);
+	check(memcmp(at, "\0\0\0\0\0\0\0\0", 8) == 0);
+	end(d, "wipe");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -330,6 +368,8 @@ int main(void)
 		cmocka_unit_test(test_walks),
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_slow_reader),
+		cmocka_unit_test(test_print),
+		cmocka_unit_test(test_password_is_wiped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

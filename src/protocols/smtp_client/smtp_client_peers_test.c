@@ -146,6 +146,8 @@ static const struct behaviour behaviours[] = {
 	{ "RCPT too many, plain 452", "n=3", OLD "|250 ok|250 ok|452 enough|354 go|250 kept", "A the final dot 250 2.0.0, N RCPT 452 4.3.1, N RCPT 452 4.3.1 / " },
 	{ "RCPT too many, pipelined", "n=3", NEW "|250 ok|250 ok|452 4.5.3 enough|452 4.5.3 enough|354 go|250 kept", "A the final dot 250 2.0.0, N RCPT 452 4.5.3, N RCPT 452 4.5.3 / " },
 	{ "RCPT too many by 552", "n=2", OLD "|250 ok|250 ok|552 5.5.3 enough|354 go|250 kept", "A the final dot 250 2.0.0, N RCPT 552 5.5.3 / " },
+	{ "RCPT too many by plain 552", "n=2 again=0", OLD "|250 ok|250 ok|552 enough|354 go|250 kept", "A the final dot 250 2.0.0, N RCPT 552 5.2.2 / " },
+	{ "RCPT plain 552, none taken", "n=1", OLD "|250 ok|552 full", "P RCPT 552 5.2.2 / " },
 	{ "RCPT too many, but none taken", "n=2", OLD "|250 ok|452 4.5.3 enough|452 4.5.3 enough", "T RCPT 452 4.5.3, T RCPT 452 4.5.3 / " },
 	{ "RCPT disk full is not too many", "n=2", OLD "|250 ok|250 ok|452 4.3.1 full|354 go|250 kept", "A the final dot 250 2.0.0, T RCPT 452 4.3.1 / " },
 	{ "RCPT mailbox full", "n=2", OLD "|250 ok|250 ok|552 5.2.2 full|354 go|250 kept", "A the final dot 250 2.0.0, P RCPT 552 5.2.2 / " },

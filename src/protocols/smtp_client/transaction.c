@@ -1,7 +1,7 @@
 /* One transaction from MAIL to the end of its recipients; what is decided before a word is said. */
 #include "protocols/smtp_client/internal.h"
 
-enum { CODE_TOO_MANY = 452 };
+enum { CODE_TOO_MANY = 452, CODE_TOO_MANY_OLD = 552 };
 
 /* ---- before MAIL ---- */
 
@@ -246,13 +246,15 @@ void smtpc_on_rcpt(struct smtp_client *c, const struct smtpc_pending *p, const s
 		smtpc_settle(c, p->recipient, p->stage, SMTP_CLIENT_ACCEPTED, r);
 }
 
-/* RFC 5321 §4.5.3.1.10: 452, or 552 from old ones, says "enough for now" behind others that were taken. As 452 also
- * means a full disk, an enhanced code that says something else is believed. */
+/* RFC 5321 §4.5.3.1.10: 452, or 552 from old ones, says "enough for now" behind others that were taken. Both also
+ * mean a full disk or mailbox, so an enhanced code that says something else is believed; without one the recipient
+ * is tried again as the first of a transaction, where the answer can mean one thing only. */
 static bool is_too_many(const struct smtp_client *c, const struct peer_reply *r)
 {
+	bool may_mean_it = r->code == CODE_TOO_MANY || r->code == CODE_TOO_MANY_OLD;
 	bool is_said = r->enhanced.class && r->enhanced.subject == 5 && r->enhanced.detail == 3;
 
-	return c->tx.taken > 0 && (is_said || (r->code == CODE_TOO_MANY && !r->enhanced.class));
+	return c->tx.taken > 0 && (is_said || (may_mean_it && !r->enhanced.class));
 }
 
 void smtpc_on_rcpt_refused(
