@@ -359,6 +359,72 @@ static void test_password_is_wiped(void **state)
 	end(d, "wipe");
 }
 
+/* What was not sent when the conversation broke is never sent: half a message would be taken for a whole one. */
+static void test_nothing_is_left_behind(void **state)
+{
+	struct caller *d = go(&ways[12]);
+
+	(void)state;
+	d->holds_output = true;
+	reply(d, "354 go\r\n");
+	check(smtp_client_output(d->c).len > 0);
+	reply(d, "hello\r\n");
+	check(d->is_closed && smtp_client_output(d->c).len == 0);
+	end(d, "left behind");
+}
+
+/* An answer to what is still in the output. */
+static void test_answer_before_the_question_is_sent(void **state)
+{
+	struct caller *d = go(&ways[0]);
+
+	(void)state;
+	d->holds_output = true;
+	reply(d, "220 mx\r\n");
+	reply(d, "250 mx\r\n");
+	check(d->is_closed);
+	check_str_eq(buf_str(&d->results), STR("T EHLO 451 4.5.0*, T EHLO 451 4.5.0* . "));
+	end(d, "unsent");
+}
+
+static void test_paths(void **state)
+{
+	static const struct {
+		const char *address;
+		bool ok;
+	} cases[] = {
+		{ "a@b", true },
+		{ "Postmaster", true },
+		{ "\"a b\"@c", true },
+		{ "\"a>b\"@c", true },
+		{ "\"a\\\"b\"@c", true },
+		{ "\xc3\xa9@c", true },
+		{ "", false },
+		{ "a b@c", false },
+		{ "a>@c", false },
+		{ "a<@c", false },
+		{ "a\r@c", false },
+		{ "a\n@c", false },
+		{ "a\t@c", false },
+		{ "a\x7f@c", false },
+		{ "\"a\r\nb\"@c", false },
+		{ "\"a\\\r\"@c", false },
+		{ "\"a@c", false },
+		{ "\xe9@c", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		check_case(cases[i].address, smtpc_is_path(str_c(cases[i].address)) == cases[i].ok);
+	check(!smtpc_is_path(STR("a\0b@c")));
+	AUTO_BUF text = BUF_INIT(2000);
+	for (int i = 0; i < 1024; i++)
+		buf_addc(&text, 'x');
+	check(smtpc_is_path(buf_str(&text)));
+	buf_addc(&text, 'x');
+	check(!smtpc_is_path(buf_str(&text)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,6 +434,9 @@ int main(void)
 		cmocka_unit_test(test_walks),
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_slow_reader),
+		cmocka_unit_test(test_nothing_is_left_behind),
+		cmocka_unit_test(test_answer_before_the_question_is_sent),
+		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_print),
 		cmocka_unit_test(test_password_is_wiped),
 	};

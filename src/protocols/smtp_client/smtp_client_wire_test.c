@@ -129,6 +129,13 @@ static const struct wire_case cases[] = {
 	{ "354 for nobody", EHLO("250 PIPELINING") "|250 ok|550 who|354 go|554 nobody",
 	    "EHLO c.example\nMAIL FROM:<a@b.example>\nRCPT "
 	    "TO:<x@y.example>\nDATA\n.\nRSET\nQUIT\n" },
+	{ "RSET after a refused last chunk", EHLO("250 CHUNKING") "|250 ok|250 ok|554 no",
+	    "EHLO c.example\nMAIL FROM:<a@b.example>\nRCPT TO:<x@y.example>\nBDAT 18 LAST\n" BODY
+	    "RSET\nQUIT\n",
+	    .options = { .chunking = SMTP_CLIENT_CHUNKING_PREFERRED } },
+	{ "no RSET after a refused message", "220 mx|250 mx|250 ok|250 ok|354 go|554 no",
+	    "EHLO c.example\nMAIL FROM:<a@b.example>\nRCPT TO:<x@y.example>\nDATA\n" BODY
+	    ".\nQUIT\n" },
 	{ "554 banner", "554 no", "QUIT\n" },
 	{ "421 banner", "421 no", "" },
 	{ "larger than SIZE", EHLO("250 SIZE 17"), "EHLO c.example\nQUIT\n" },
