@@ -4,7 +4,6 @@ import contextlib
 import socket
 
 from .conversation import Conversation, Ended
-from .text import to_bytes
 
 WIPED = {b"STARTTLS": b"XXXXXXXA", b"STLS": b"XXXX"}
 

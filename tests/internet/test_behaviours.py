@@ -1,5 +1,7 @@
-"""The behaviours of scenarios/verify.net: what a probe for ana and for nobody gets at each domain."""
+"""The behaviours of scenarios/verify.net (what a probe for ana and for nobody gets) and of doctor.net."""
+import re
 import socket
+import ssl
 
 import pytest
 
@@ -95,3 +97,55 @@ def test_every_host_of_the_file_is_reached_or_not_as_it_says(net):
             except (ConnectionRefusedError, socket.timeout):
                 worked = False
             assert worked == (host.state == ""), host.name
+
+
+DOCTOR = [  # host, port, what is sent after the first words, what comes back (a pattern); "TLS" shakes hands
+    ("mail.s38.sim", 587, "AUTH PLAIN x", "534 5.7.9"), ("mail.s39.sim", 587, "AUTH PLAIN x", "535 5.7.139"),
+    ("mail.s40.sim", 587, "EHLO x", "250"), ("mail.s41.sim", 143, "a CAPABILITY", "OAUTHBEARER"),
+    ("mail.s42.sim", 143, "a AUTHENTICATE XOAUTH2 x", r"\+ eyJ"), ("mail.s44.sim", 143, "a LOGIN ana secret", "AUTHORIZATIONF"),
+    ("mail.s45.sim", 143, "a LOGIN ana secret", "PRIVACYREQUIRED"), ("mail.s47.sim", 587, "EHLO x", "AUTH GSSAPI"),
+    ("mail.s49.sim", 587, "EHLO x", "AUTH PLAIN"), ("mail.s52.sim", 143, "a APPEND INBOX {3}", "OVERQUOTA"),
+    ("mx.s54.sim", 25, "EHLO x", "502"), ("mx.s55.sim", 24, "EHLO x", "500"), ("mx.s75.sim", 25, "EHLO localhost", "550"),
+    ("mx.s30.sim", 587, "STARTTLS", "454"), ("mx.s31.sim", 587, "STARTTLS", "502"), ("mx.s32.sim", 587, "EHLO x", "XXXXXXXA"),
+    ("old.s19.sim", 993, "TLS", "protocol|version"),
+    ("older.s20.sim", 993, "TLS", "protocol version"), ("ciphers.s22.sim", 993, "TLS", "handshake failure"),
+    ("expired.s23.sim", 993, "TLS", "expired"), ("early.s24.sim", 993, "TLS", "not yet valid"),
+    ("name.s26.sim", 993, "TLS", "mismatch"), ("self.s27.sim", 993, "TLS", "self-signed"),
+    ("chain.s28.sim", 993, "TLS", "unable to get local issuer"), ("new.s21.sim", 993, "TLS", "TLSv1.3")]
+
+
+@pytest.fixture(scope="module")
+def doctor():
+    from .conftest import internet
+    with internet("include doctor.net\n") as net:
+        yield net
+
+
+@pytest.mark.parametrize("host, port, words, wanted", DOCTOR)
+def test_troubled_hosts(doctor, host, port, words, wanted):
+    with doctor.connect(host, port, timeout=3) as sock:
+        if words == "TLS":
+            try:
+                context = ssl.create_default_context(cafile=doctor.ca_file)
+                context.minimum_version = ssl.TLSVersion.TLSv1_2
+                said = context.wrap_socket(sock, server_hostname=host).version()
+            except ssl.SSLError as why:
+                said = str(why)
+        else:
+            sock.recv(4096)
+            sock.sendall(words.encode() + b"\r\n")
+            said = sock.recv(4096).decode()
+    assert re.search(wanted, said)
+
+
+def test_troubled_domains(doctor):
+    def dig(*words):
+        return doctor.run(["dig", "+short", "+tries=1", "+time=1", *words]).stdout.split("\n")[:-1]
+    assert len(dig("s77.sim", "TXT")) == 2 and len(dig("s91.sim", "TXT")) == 0 and len(dig("_dmarc.s91.sim", "TXT")) == 2
+    assert "include:l12.s78.sim" in dig("s78.sim", "TXT")[0].replace('" "', "")
+    assert dig("1.2.0.192.dnsbl.sim") == ["127.0.0.2"] and dig("inside.s65.sim") == ["10.0.0.5"]
+    assert dig("@44.129.2.1", "s67.sim", "MX") == ["10 mx.s18.sim."] and dig("@44.129.2.2", "s67.sim", "MX") == []
+    assert "SERVFAIL" in doctor.run(["dig", "s68.sim", "MX"]).stdout
+    assert set(dig("imap.s06.sim", "AAAA")) == {"2001:db8:33::6"}
+    served = doctor.run(["dig", "+short", "_25._tcp.mx.s100.sim", "TLSA"]).stdout
+    assert served.startswith("3 1 1") and "timed out" in dig("s09.sim")[0]

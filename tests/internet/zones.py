@@ -81,22 +81,24 @@ class Zone:
             return ""
         return next((k for k in ("bogus", "expired", "future", "nosig") if k in self.options), "")
 
-    def rrset(self, name, rtype, source=None):
+    def rrset(self, name, rtype, source=None, sign=True):
         """The records with their RRSIG; `source` is the wildcard that made them."""
         rdatas = self.names[source or name][rtype]
-        return self.signed_set(name, rtype, rdatas, source)
+        return self.signed_set(name, rtype, rdatas, source, sign)
 
-    def signed_set(self, name, rtype, rdatas, source=None, with_records=True):
+    def signed_set(self, name, rtype, rdatas, source=None, sign=True):
         ttl = 60 if rtype in (SOA, TYPES["NSEC"], TYPES["NSEC3"]) else self.ttl
-        out = [(name, rtype, ttl, r) for r in rdatas] if with_records else []
+        out = [(name, rtype, ttl, r) for r in rdatas]
+        if not sign or not self.signed or (rtype == NS and name in self.cuts):
+            return out
         kind = self.signature_kind(source or name, rtype)
-        if self.signed and kind != "nosig" and not (rtype == NS and name in self.cuts):
+        if kind != "nosig":
             out.append((name, TYPES["RRSIG"], ttl, self.signer.sign(source or name, rtype, ttl, rdatas, kind)))
         return out
 
-    def denial(self, records):
-        out = self.rrset(self.name, SOA)
-        for name, rdata in records if self.signed else ():
+    def denial(self, records, sign=True):
+        out = self.rrset(self.name, SOA, sign=sign)
+        for name, rdata in records:
             out += self.signed_set(name, self.proofs().TYPE, [rdata])
         return out
 
@@ -147,52 +149,48 @@ class Data:
         answer = Answer(flags=AA)
         for _ in range(CHASE):
             zone = self.zone_of(parent_name(name) if rtype == DS and name != "." else name)
-            target = self._step(zone, name, rtype, answer)
+            target = self._step(zone, name, rtype, answer, dnssec and zone.signed)
             if target is None:
                 break
             name = target
-        if not dnssec:
-            _strip(answer, rtype)
         return answer
 
-    def _step(self, zone, name, rtype, answer):
+    def _step(self, zone, name, rtype, answer, sign):
+        """Adds what one zone says to the answer; returns the name an alias leads to."""
         source, closest = name, name
         if name not in zone.names:
             while closest not in zone.names:
                 dname = zone.types_at(parent_name(closest)).get(DNAME)
                 closest = parent_name(closest)
                 if dname:
-                    return self._dname(zone, name, closest, answer)
+                    return self._dname(zone, name, closest, answer, sign)
             source = "*." + (closest if closest != "." else "")
             if source not in zone.names:
                 answer.rcode = 3
-                proofs = zone.proofs().no_name(name, closest) if zone.signed else []
-                answer.authority = zone.denial(proofs)
+                answer.authority = zone.denial(zone.proofs().no_name(name, closest) if sign else [], sign)
                 return None
         types = zone.names[source]
         wildcard = source if source != name else None
-        if wildcard and zone.signed and (rtype in types or CNAME in types):
+        if wildcard and sign and (rtype in types or CNAME in types):
             for owner, rdata in zone.proofs().wildcard(name, closest):
                 answer.authority += zone.signed_set(owner, zone.proofs().TYPE, [rdata])
         if rtype in types or (rtype == TYPES["ANY"] and types):
             for number in [rtype] if rtype in types else list(types):
-                answer.answer += zone.rrset(name, number, wildcard)
+                answer.answer += zone.rrset(name, number, wildcard, sign)
             return None
         if CNAME in types:
-            answer.answer += zone.rrset(name, CNAME, wildcard)
+            answer.answer += zone.rrset(name, CNAME, wildcard, sign)
             return _name_in(types[CNAME][0])
-        if zone.signed:
-            proofs = zone.proofs()
-            records = proofs.wildcard_no_data(name, closest) if wildcard else proofs.no_data(name)
-            answer.authority = zone.denial(records)
-        else:
-            answer.authority = zone.denial([])
+        records = []
+        if sign:
+            records = zone.proofs().wildcard_no_data(name, closest) if wildcard else zone.proofs().no_data(name)
+        answer.authority = zone.denial(records, sign)
         return None
 
-    def _dname(self, zone, name, owner, answer):
+    def _dname(self, zone, name, owner, answer, sign):
         """RFC 6672 §3.1: the DNAME and, for those who do not know it, the CNAME it makes."""
         target = name[:-len(owner)] + _name_in(zone.names[owner][DNAME][0])
-        answer.answer += zone.rrset(owner, DNAME)
+        answer.answer += zone.rrset(owner, DNAME, sign=sign)
         answer.answer.append((name, CNAME, zone.ttl, encode_name(target)))
         return target
 
@@ -220,8 +218,3 @@ def _name_in(rdata):
         at += 1 + rdata[at]
     return ".".join(labels) + "."
 
-
-def _strip(answer, rtype):
-    hidden = {TYPES[t] for t in ("RRSIG", "NSEC", "NSEC3")} - {rtype}
-    for section in ("answer", "authority", "additional"):
-        setattr(answer, section, [r for r in getattr(answer, section) if r[1] not in hidden])
