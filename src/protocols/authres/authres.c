@@ -25,6 +25,22 @@ static void add_spf(struct auth_results *out, struct arena *a, const struct auth
 		auth_method_add(m, "smtp", "mailfrom", r->mail_from);
 }
 
+/* RFC 8601 §2.7.3 */
+static void add_iprev(struct auth_results *out, struct arena *a, const struct authres *r)
+{
+	AUTO_BUF ip = BUF_INIT(IP_TEXT_MAX);
+	struct auth_method *m =
+	    auth_results_add(out, a, STR("iprev"), words(iprev_status_name(r->iprev->status)));
+
+	if (!m)
+		return;
+	ip_print(&r->ip, &ip);
+	m->comment = r->iprev->name;
+	if (r->iprev->status != IPREV_PASS)
+		m->reason = r->iprev->reason;
+	auth_method_add(m, "policy", "iprev", arena_str(a, buf_str(&ip)));
+}
+
 static size_t signature_length(const struct dkim_results *dkim, size_t which)
 {
 	str own = dkim->items[which].signature;
@@ -82,6 +98,8 @@ void authres_write(const struct authres *r, struct buf *out)
 	AUTO_ARENA a = arena_new(NULL, "authres", ARENA_MAX);
 	struct auth_results results = { .server = r->server };
 
+	if (r->iprev)
+		add_iprev(&results, a, r);
 	add_spf(&results, a, r, r->spf_helo);
 	add_spf(&results, a, r, r->spf_mail_from);
 	for (size_t i = 0; r->dkim && i < r->dkim->count; i++)

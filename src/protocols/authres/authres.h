@@ -1,4 +1,4 @@
-/* authres.h: what SPF, DKIM and DMARC found, as header fields.
+/* authres.h: what iprev, SPF, DKIM and DMARC found, as header fields.
  *
  * Purpose    One place that turns results into Authentication-Results (RFC 8601 §2.7, RFC 6008, RFC 9989 §9.6)
  *            and Received-SPF (RFC 7208 §9.1), so that every message says it in the same words.
@@ -12,6 +12,7 @@
 
 #include "protocols/dkim/verify.h"
 #include "protocols/dmarc/dmarc.h"
+#include "protocols/iprev/iprev.h"
 #include "protocols/spf/spf.h"
 
 struct authres {
@@ -20,6 +21,7 @@ struct authres {
 	str helo;      /* as said */
 	str mail_from; /* without angle brackets; empty for the null path */
 	/* NULL: was not looked at. */
+	const struct iprev_result *iprev;
 	const struct spf_result *spf_helo, *spf_mail_from;
 	const struct dkim_results *dkim;
 	const struct dmarc_result *dmarc;

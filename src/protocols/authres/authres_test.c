@@ -84,6 +84,26 @@ static void test_nothing(void **state)
 	    STR("Authentication-Results: mx.example.net;\r\n\tdkim=none\r\n"));
 }
 
+static void test_iprev(void **state)
+{
+	AUTO_BUF out = BUF_INIT(8192);
+	AUTO_BUF failed = BUF_INIT(8192);
+	struct iprev_result iprev = { IPREV_PASS, STR("mail.example.org"), STR("fine") };
+	struct authres r = { .server = STR("mx.example.net"), .iprev = &iprev };
+
+	(void)state;
+	ip_parse(STR("192.0.2.1"), &r.ip);
+	authres_write(&r, &out);
+	check_str_eq(
+	    buf_str(&out), STR("Authentication-Results: mx.example.net;\r\n"
+	                       "\tiprev=pass (mail.example.org)\r\n\t policy.iprev=192.0.2.1\r\n"));
+	iprev = (struct iprev_result){ IPREV_PERMERROR, STR_NONE, STR("no name") };
+	authres_write(&r, &failed);
+	check_str_eq(buf_str(&failed),
+	    STR("Authentication-Results: mx.example.net;\r\n"
+	        "\tiprev=permerror\r\n\t reason=\"no name\"\r\n\t policy.iprev=192.0.2.1\r\n"));
+}
+
 static void test_received_spf(void **state)
 {
 	AUTO_BUF out = BUF_INIT(8192);
@@ -125,6 +145,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_field),
 		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_iprev),
 		cmocka_unit_test(test_received_spf),
 		cmocka_unit_test(test_round_trip),
 	};

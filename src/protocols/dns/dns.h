@@ -45,7 +45,9 @@ enum dns_type {
 struct dns_question {
 	uint32_t id; /* of the evaluator that asks; goes back with the answer */
 	enum dns_type type;
-	str name; /* A-labels, ASCII in lower case, no dot at the end; "" is the root */
+	str name; /* A-labels, ASCII in lower case, no dot at the end; "" is the root. Dots part labels;
+	             any other byte but NUL stands for itself, blanks and backslashes as well, since macros of
+	             SPF can make them: whoever hands the name to a library escapes it */
 };
 
 enum dns_status {
