@@ -22,6 +22,8 @@ def unshare_options():
             done = subprocess.run(["unshare", *options, "true"], capture_output=True, text=True)
         except FileNotFoundError:
             return None, "there is no command 'unshare'"
+        if done.returncode == 0 and not os.path.exists("/proc/sys/net/ipv6"):
+            return None, "this kernel has no IPv6"
         if done.returncode == 0:
             return options, ""
         why = done.stderr.strip()
@@ -64,16 +66,27 @@ def _same_family(addresses, other):
 
 
 def set_up(scenario, directory, certificates_directory):
+    for name in ("all", "default", "lo"):
+        _write(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "0")
+    try:
+        _batch(["link add void0 type veth peer name void1", "link set void1 up"])
+    except OSError:
+        _batch(["link add void0 type dummy"])  # filters as well, but nobody counts the SYNs
     _batch(_links_and_addresses(scenario))
     _wait_for_local_routes(scenario)
     _batch(_sources6(scenario))
     _batch(_routes(scenario))
-    try:
-        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", "w") as f:
-            f.write("0")
-    except OSError:
-        pass  # only programs that gave up root before they bind would notice
+    _write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")
     _mounts(scenario, directory, certificates_directory)
+
+
+def _write(path, text):
+    """Settings that are usually right; where they cannot be changed, the programs that need them say so."""
+    try:
+        with open(path, "w") as f:
+            f.write(text)
+    except OSError:
+        pass
 
 
 def _batch(lines):
@@ -92,9 +105,7 @@ def _wait_for_local_routes(scenario):
 
 def _links_and_addresses(scenario):
     yield "link set lo up"
-    yield "link add void0 type veth peer name void1"
     yield "link set void0 up"
-    yield "link set void1 up"
     for address in dict.fromkeys([*scenario.clients, *scenario.addresses()]):
         yield f"addr add {address}/{_width(address)} dev lo {'nodad' if ':' in address else ''}"
 
