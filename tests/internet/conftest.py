@@ -1,4 +1,4 @@
-"""Simulated internets for the tests of this folder; skipped with a reason where there can be none."""
+"""Simulated internets for the tests of this folder."""
 import contextlib
 import os
 import sys
@@ -6,17 +6,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from internet import CannotRun, Internet, NoNamespaces  # noqa: E402
-
-
-@contextlib.contextmanager
-def internet(text):
-    try:
-        with Internet(text) as net:
-            yield net
-            assert not net.journal.find("mistake"), net.journal.find("mistake")
-    except (NoNamespaces, CannotRun) as why:
-        pytest.skip(str(why))
+from internet.testing import internet  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import ssl
 import pytest
 
 from internet.scenario import parse_file
+from internet.testing import internet
 
 SCENARIO = "include verify.net\nwaits 0.002\nzone nullmx.sim\n  @ MX 0 .\n"
 
@@ -116,7 +117,6 @@ DOCTOR = [  # host, port, what is sent after the first words, what comes back (a
 
 @pytest.fixture(scope="module")
 def doctor():
-    from .conftest import internet
     with internet("include doctor.net\n") as net:
         yield net
 
