@@ -8,6 +8,7 @@ from crash.ledger import Change
 from crash.load import BREAKS
 from crash.senders import accepted, starts
 from support.imap import Imap
+from support.processors import Processors
 from support.texts import Texts
 
 # core holds the store, so it is killed most; the others as often as one another.
@@ -78,6 +79,7 @@ class Kills:
     def __init__(self, server, ledger, random):
         self.server, self.random, self.probe = server, random, Probe(server, ledger)
         self.role_times, self.tree_times, self.killed = [], [], {}
+        self.processors = Processors()
 
     def note(self, what):
         self.killed[what] = self.killed.get(what, 0) + 1
@@ -124,6 +126,8 @@ class Kills:
     def down(self, only_head):
         # A tree that has only just been started has not said yet who is in it.
         pids = self.server.tree()
+        # The supervisor is waited for by us, and has waited for the roles that died before.
+        self.processors.ends(pids[1:])
         if only_head:
             os.kill(self.server.process.pid, signal.SIGKILL)
             self.server.process.wait()

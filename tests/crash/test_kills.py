@@ -17,7 +17,7 @@ KINDS = [SmtpWorker, SmtpWorker, LmtpWorker, AppendWorker, SubmissionWorker, Swe
          ExpungeWorker, PopWorker]
 DONE = ("smtp", "lmtp", "append", "submission", "move", "store", "expunge", "pop3")
 CHUNK = 300
-RECOVERY_P99 = 2.0
+RECOVERY_P99 = 2.0      # seconds, with the processors for ourselves
 # No name is resolved: what is submitted for remote recipients stays in the queue.
 EXTRA = 'dns { server = "127.0.0.1@9" }'
 
@@ -84,6 +84,8 @@ def test_nothing_acknowledged_is_lost(request, buzon, capsys):
         time.sleep(0.5)
         stuck = load.stop()
         seconds = time.monotonic() - begin
+        kills.processors.ends(server.tree()[1:])
+        left = kills.processors.left()
         assert not load.failures, load.failures[0]
         assert not stuck, f"{stuck[0].thread.name} does not end"
         # What was under way ends with the processes; a clean stop loses nothing either.
@@ -93,6 +95,7 @@ def test_nothing_acknowledged_is_lost(request, buzon, capsys):
         assert server.stop() == 0
         ledger.finish(found)
         rows = report(ledger, kills, seed, seconds, found)
+        rows.append(f"  {left:.0%} of the processors were left to us")
         with capsys.disabled():
             print("\n" + "\n".join(rows))
         assert not ledger.violations, "\n".join(f"{k}: {t}" for k, t in ledger.violations[:20])
@@ -100,7 +103,7 @@ def test_nothing_acknowledged_is_lost(request, buzon, capsys):
         assert check.returncode == 0, check.stdout + check.stderr
         assert all(ledger.counts[kind, "acknowledged"] for kind in DONE), "some kind of load did nothing"
         for times in (kills.role_times, kills.tree_times):
-            assert percentile(times, 0.99) < RECOVERY_P99
+            assert percentile(times, 0.99) < RECOVERY_P99 / left
     except AssertionError:
         print(f"seed {seed}")
         server.keep_log()
