@@ -1,5 +1,6 @@
 #include "formats/downgrade.h"
 
+#include "base/num.h"
 #include "formats/address.h"
 #include "formats/header.h"
 #include "formats/mailbox.h"
@@ -195,4 +196,66 @@ void downgrade_header(str header, struct buf *out)
 	while (header_next(&rest, &f))
 		add_field(&f, out);
 	buf_add(out, rest); /* the empty line */
+}
+
+/* ---- IMAP strings ---- */
+
+/* "{5}\r\nabcde" at the front of *in; false when that is not what stands there. */
+static bool take_literal(str *in, str *out)
+{
+	str rest = str_skip(*in, 1);
+	uint64_t bytes;
+
+	if (num_take_u64(&rest, SIZE_MAX, &bytes) < 0 || take_lit(&rest, STR("}\r\n")) < 0 ||
+	    bytes > rest.len)
+		return false;
+	*out = str_sub(rest, 0, (size_t)bytes);
+	*in = str_skip(rest, (size_t)bytes);
+	return true;
+}
+
+/* The length of the quoted string at the front, both quotes included. */
+static size_t quoted_bytes(str in)
+{
+	size_t i = 1;
+
+	while (i < in.len && in.ptr[i] != '"')
+		i += in.ptr[i] == '\\' ? 2 : 1;
+	return i < in.len ? i + 1 : in.len;
+}
+
+static void add_encoded(str text, struct buf *out)
+{
+	AUTO_BUF plain = BUF_INIT(HEADER_FIELD_MAX_BYTES), words = BUF_INIT(HEADER_FIELD_MAX_BYTES);
+
+	word_decode(text, &plain);
+	word_encode(buf_str(&plain), WORD_TEXT, 0, &words);
+	buf_addc(out, '"');
+	/* Between two words a space is left of the fold. */
+	for (size_t i = 0; i < words.len; i++) {
+		if (words.ptr[i] == '"' || words.ptr[i] == '\\')
+			buf_addc(out, '\\');
+		if (words.ptr[i] != '\r' && words.ptr[i] != '\n')
+			buf_addc(out, words.ptr[i]);
+	}
+	buf_addc(out, '"');
+}
+
+void downgrade_strings(str value, struct buf *out)
+{
+	while (value.len) {
+		str start = value, literal;
+		size_t plain = 1;
+		if (value.ptr[0] == '"') {
+			plain = quoted_bytes(value);
+		} else if (value.ptr[0] == '{' && take_literal(&value, &literal)) {
+			if (!str_is_ascii(literal) && str_is_utf8(literal)) {
+				add_encoded(literal, out);
+				continue;
+			}
+			plain = start.len - value.len;
+		}
+		buf_add(out, str_sub(start, 0, plain));
+		value = str_skip(start, plain);
+	}
 }

@@ -15,5 +15,8 @@
 /* header: a whole header block (formats/header: header_block), the empty line included when there is
  * one. Fields that are ASCII come out byte for byte as they are. */
 void downgrade_header(str header, struct buf *out);
+/* value: IMAP data as formats/bodystructure writes it. Literals that hold UTF-8 come out as quoted
+ * encoded words; all else stays byte for byte as it is. */
+void downgrade_strings(str value, struct buf *out);
 
 #endif

@@ -28,5 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(str_is_ascii(buf_str(&first)));
 	downgrade_header(buf_str(&first), &second);
 	assert(str_eq(buf_str(&first), buf_str(&second)));
+	buf_reset(&first);
+	buf_reset(&second);
+	downgrade_strings(str_new(data, size), &first);
+	downgrade_strings(buf_str(&first), &second);
+	assert(str_eq(buf_str(&first), buf_str(&second)));
 	return 0;
 }

@@ -49,9 +49,35 @@ static void test_fields(void **state)
 	}
 }
 
+static void test_strings(void **state)
+{
+	static const struct {
+		const char *name;
+		str in, out;
+	} cases[] = {
+		{ "nothing to do", STR_INIT("(\"text\" NIL {3}\r\na\"b 5)"),
+		    STR_INIT("(\"text\" NIL {3}\r\na\"b 5)") },
+		{ "file name", STR_INIT("(\"name\" {4}\r\n\xc3\xb1.a)"),
+		    STR_INIT("(\"name\" \"=?UTF-8?B?w7EuYQ==?=\")") },
+		{ "brace inside quotes", STR_INIT("\"{4}\\\"\" {2}\r\n\xc3\xb1"),
+		    STR_INIT("\"{4}\\\"\" \"=?UTF-8?B?w7E=?=\"") },
+		{ "not UTF-8 stays", STR_INIT("{1}\r\n\xf1"), STR_INIT("{1}\r\n\xf1") },
+		{ "literal cut short", STR_INIT("{9}\r\n\xc3\xb1"), STR_INIT("{9}\r\n\xc3\xb1") },
+		{ "quote cut short", STR_INIT("\"a\\"), STR_INIT("\"a\\") },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		AUTO_BUF out = BUF_INIT(10000);
+		downgrade_strings(cases[i].in, &out);
+		check_case_str(cases[i].name, buf_str(&out), cases[i].out);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_fields),
 	};
 

@@ -167,6 +167,7 @@ static int finish(struct imap_cmd *cmd, const struct fetch *f, struct err *err)
 		cmd->code = STR("EXPUNGEISSUED");
 		return err_set(err, ERR_DENIED, "some of the messages no longer exist");
 	}
+	cmd->code = surrogate_code(f);
 	return IMAP_RUN_DONE;
 }
 
@@ -182,7 +183,7 @@ const struct imap_command imap_cmd_fetch = {
 	.name = STR_INIT("FETCH"),
 	.capability = STR_INIT("BINARY PREVIEW SAVEDATE"),
 	.states = IMAP_SELECTED,
-	.flags = IMAP_HAS_UID_FORM | IMAP_NO_EXPUNGE,
+	.flags = IMAP_HAS_UID_FORM | IMAP_NO_EXPUNGE | IMAP_SYNC_FIRST,
 	.parse = fetch_parse,
 	.run = fetch_run,
 };

@@ -22,7 +22,7 @@ struct fetch_args {
 
 struct fetch_value {
 	enum section_found found;
-	str bytes;
+	str bytes, more; /* more: what follows bytes, elsewhere in memory */
 	struct buf made; /* memory that bytes may point into; used again for each message */
 };
 
@@ -48,8 +48,29 @@ struct fetch {
 	struct arena *message_arena; /* one message's index; reset for each */
 	struct fetch_value *values;  /* one for each section */
 	struct buf body;             /* BODY made from BODYSTRUCTURE */
+	struct surrogate *surrogate;
 	bool is_first_item;
 };
+
+/* ---- fetch_surrogate.c: UTF-8 in header fields, for clients that did not enable it ----
+ *
+ * Such a client gets the surrogate of RFC 6858 (RFC 6855 §3): in ENVELOPE, BODYSTRUCTURE and whatever
+ * shows the message's own header, so that BODY[] is BODY[HEADER] and BODY[TEXT] one behind the other. The
+ * body goes out as it is, with what stands in the headers of its parts. RFC822.SIZE is that of the stored
+ * message (RFC 6858 §3 allows it; anything else would need every message to be read for a size), and
+ * [DOWNGRADED] names the messages. SEARCH looks at the stored message. */
+void surrogate_init(struct fetch *f, struct imap_cmd *cmd);
+void surrogate_fini(struct fetch *f);
+/* Whether the message with this index needs one; the functions below are then for it. */
+bool surrogate_is_needed(const struct fetch *f, str index);
+bool surrogate_needs_body(const struct fetch *f);
+/* message: as stored; empty unless surrogate_needs_body. Replaces what it is given. */
+void surrogate_make(struct fetch *f, uint32_t uid, str message, str *envelope, str *bodystructure);
+/* True when the section shows the message's own header: then it is in *out. */
+bool surrogate_section(
+    struct fetch *f, const struct imap_section *s, str message, struct fetch_value *out);
+/* "DOWNGRADED 5,7"; empty when there were none. */
+str surrogate_code(const struct fetch *f);
 
 /* DONE or MORE. */
 enum imap_run fetch_walk(struct fetch *f);

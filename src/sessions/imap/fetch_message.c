@@ -33,6 +33,7 @@ struct fetched_row {
 	str envelope, bodystructure;
 	struct message_index index;
 	struct held_blob *held; /* NULL until a body is needed */
+	bool is_surrogate;
 };
 
 /* ---- getting ----------------------------------------------------------------------------------
@@ -59,6 +60,7 @@ static enum fetched get_row(
 		return FETCH_FAILED;
 	if (store_reader_message(f->reader, e->message, &row->message, err) < 0)
 		return err->kind == ERR_DENIED ? FETCH_GONE : FETCH_FAILED;
+	row->is_surrogate = surrogate_is_needed(f, row->message.index);
 	if (needs_index(f)) {
 		arena_reset(f->message_arena);
 		if (message_index_decode(row->message.index, f->message_arena, &row->index, err) <
@@ -88,20 +90,26 @@ static int map_body(struct fetch *f, struct fetched_row *row, struct err *err)
 	return 0;
 }
 
-static enum fetched get_values(struct fetch *f, struct fetched_row *row, struct err *err)
+static enum fetched get_values(
+    struct fetch *f, const struct store_entry *e, struct fetched_row *row, struct err *err)
 {
 	const struct imap_fetch_atts *atts = &f->args->atts;
+	bool needs_body = atts->section_count || (row->is_surrogate && surrogate_needs_body(f));
 
-	if (!atts->section_count)
-		return FETCHED;
-	if (map_body(f, row, err) < 0)
+	if (needs_body && map_body(f, row, err) < 0)
 		return err->kind == ERR_DENIED ? FETCH_GONE : FETCH_FAILED;
+	str message = row->held ? row->held->blob.bytes : STR_NONE;
+	if (row->is_surrogate)
+		surrogate_make(f, e->uid, message, &row->envelope, &row->bodystructure);
 	for (size_t i = 0; i < atts->section_count; i++) {
 		struct fetch_value *v = &f->values[i];
 		buf_reset(&v->made);
-		v->bytes = STR_NONE;
-		v->found = section_get(
-		    &atts->sections[i], &row->index, row->held->blob.bytes, &v->made, &v->bytes);
+		v->bytes = v->more = STR_NONE;
+		v->found = SECTION_FOUND;
+		if (row->is_surrogate && surrogate_section(f, &atts->sections[i], message, v))
+			continue;
+		v->found =
+		    section_get(&atts->sections[i], &row->index, message, &v->made, &v->bytes);
 		if (v->found == SECTION_UNKNOWN_CTE)
 			return FETCH_UNKNOWN_CTE;
 	}
@@ -129,19 +137,21 @@ static void print_bytes(struct print *p, struct held_blob *held, str bytes)
 }
 
 /* RFC 9051 §7.5.2: literal8 only for what a string cannot hold. */
-static void print_value(
-    struct print *p, struct held_blob *held, const struct imap_section *s, str bytes)
+static void print_value(struct print *p, struct held_blob *held, const struct imap_section *s,
+    const struct fetch_value *v)
 {
-	if (!bytes.len) {
+	if (!v->bytes.len && !v->more.len) {
 		print_lit(p, "\"\"");
 		return;
 	}
-	if (s->form == FORM_BINARY && memchr(bytes.ptr, 0, bytes.len))
+	if (s->form == FORM_BINARY &&
+	    (str_chr(v->bytes, '\0') != STR_NPOS || str_chr(v->more, '\0') != STR_NPOS))
 		print_c(p, '~');
 	print_c(p, '{');
-	print_u64(p, bytes.len);
+	print_u64(p, v->bytes.len + v->more.len);
 	print_lit(p, "}\r\n");
-	print_bytes(p, held, bytes);
+	print_bytes(p, held, v->bytes);
+	print_bytes(p, held, v->more);
 }
 
 static void print_sections(struct fetch *f, struct print *p, struct fetched_row *row)
@@ -153,9 +163,9 @@ static void print_sections(struct fetch *f, struct print *p, struct fetched_row 
 		const struct fetch_value *v = &f->values[i];
 		fetch_item(f, p, s->label);
 		if (s->form == FORM_BINARY_SIZE)
-			print_u64(p, v->bytes.len);
+			print_u64(p, v->bytes.len + v->more.len);
 		else if (v->found == SECTION_FOUND)
-			print_value(p, row->held, s, v->bytes);
+			print_value(p, row->held, s, v);
 		else
 			print_lit(p, "NIL");
 	}
@@ -190,7 +200,7 @@ enum fetched fetch_message(struct fetch *f, struct print *p, const struct store_
 	enum fetched got = get_row(f, e, &row, err);
 
 	if (got == FETCHED)
-		got = get_values(f, &row, err);
+		got = get_values(f, e, &row, err);
 	if (got == FETCHED) {
 		head(f, p, e);
 		print_row(f, p, &row);
@@ -210,6 +220,7 @@ void fetch_message_init(struct fetch *f, struct imap_cmd *cmd)
 	for (size_t i = 0; i < count; i++)
 		buf_init(&f->values[i].made, MADE_MAX);
 	buf_init(&f->body, BODY_MAX);
+	surrogate_init(f, cmd);
 }
 
 void fetch_message_fini(struct fetch *f)
@@ -217,6 +228,7 @@ void fetch_message_fini(struct fetch *f)
 	for (size_t i = 0; f->values && i < f->args->atts.section_count; i++)
 		buf_fini(&f->values[i].made);
 	buf_fini(&f->body);
+	surrogate_fini(f);
 	if (f->reader)
 		store_reader_close(f->reader);
 	f->reader = NULL;
