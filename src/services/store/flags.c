@@ -82,6 +82,22 @@ static void change_page(struct store_txn *t, struct box *b, size_t i, struct cha
 	}
 }
 
+static bool is_any_changeable(const struct box *b, const struct store_flag_change *asked)
+{
+	struct range_walk walk = { .ranges = asked->uids, .count = asked->uid_count };
+	size_t i = asked->uid_count ? page_list_seek(b->now.list, asked->uids[0].first)
+	                            : b->now.list->count;
+
+	for (; i < b->now.list->count; i++) {
+		const struct store_page *p = b->now.list->pages[i];
+		for (uint32_t k = 0; k < p->count; k++)
+			if (range_walk_wants(&walk, p->entries[k].uid) &&
+			    p->entries[k].modseq <= asked->unchanged_since)
+				return true;
+	}
+	return false;
+}
+
 int txn_flags(struct store_txn *t, const struct store_flag_change *asked, struct arena *a,
     struct store_range **out_failed, size_t *out_failed_count, struct err *err)
 {
@@ -91,9 +107,12 @@ int txn_flags(struct store_txn *t, const struct store_flag_change *asked, struct
 		.failed = { .arena = a } };
 	struct box *b;
 
-	if (box_get(t, asked->mailbox, BOX_ALL, &b, err) < 0 ||
-	    box_keywords(t, b, asked->keywords, asked->keyword_count,
-	        asked->op != STORE_FLAGS_REMOVE, &c.keywords, err) < 0)
+	if (box_get(t, asked->mailbox, BOX_ALL, &b, err) < 0)
+		return -1;
+	/* A keyword that no message gets is not kept: the condition may protect all of them. */
+	bool keeps_keywords = asked->op != STORE_FLAGS_REMOVE && is_any_changeable(b, asked);
+	if (box_keywords(
+	        t, b, asked->keywords, asked->keyword_count, keeps_keywords, &c.keywords, err) < 0)
 		return -1;
 	if (asked->uid_count > 0) {
 		size_t first = page_list_seek(b->now.list, asked->uids[0].first);
