@@ -127,14 +127,12 @@ static int start_session(
 }
 
 /* The text of a refusal; err's words are for the log. */
-static void refuse_attach(struct frame_attach_result *out, const struct err *err)
+static void refuse_attach(struct frame_attach_result *out, const struct err *err, bool is_lock)
 {
-	bool for_now = err->kind == ERR_RETRY || err->kind == ERR_SYSTEM;
-
 	out->ok = false;
 	out->code = err->kind == ERR_LIMIT ? STR("LIMIT")
-	            : for_now              ? STR("UNAVAILABLE")
-	                                   : STR("IN-USE");
+	            : is_lock              ? STR("IN-USE")
+	                                   : STR("UNAVAILABLE");
 	out->text = str_c(err->text);
 }
 
@@ -164,13 +162,15 @@ static int on_attach(
 	if (f.protocol != PROTOCOL_IMAP && f.protocol != PROTOCOL_POP3)
 		return -1;
 	int64_t now = (int64_t)time_mono_ms();
-	if (ticket_check(c->role->ticket_key, f.ticket, TICKET_RIGHT(f.protocol), now, &t, &err) <
-	        0 ||
-	    ticket_once_use(c->tickets, &t, now, &err) < 0 ||
-	    start_session(c, &f, &t, TAKE_FD(in->fds[0]), &err) < 0) {
+	bool is_known = ticket_check(c->role->ticket_key, f.ticket, TICKET_RIGHT(f.protocol), now,
+	                    &t, &err) == 0 &&
+	                ticket_once_use(c->tickets, &t, now, &err) == 0;
+	if (!is_known || start_session(c, &f, &t, TAKE_FD(in->fds[0]), &err) < 0) {
 		log_event(&c->role->log, "session refused", F_STR("peer", f.peer_address),
 		    F_CSTR("why", err.text));
-		refuse_attach(&out, &err);
+		/* Only a POP3 session locks; a ticket that is not good is no lock. RFC 2449 §8.1.1 */
+		refuse_attach(
+		    &out, &err, is_known && f.protocol == PROTOCOL_POP3 && err.kind == ERR_DENIED);
 	} else if (f.protocol == PROTOCOL_IMAP) {
 		buf_addz(&text, "CAPABILITY ");
 		imap_capabilities(&text);
