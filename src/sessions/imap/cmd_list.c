@@ -146,7 +146,11 @@ static int list_parse(struct imap_cmd *cmd, struct imap_lexer *in, struct err *e
 		return -1;
 	if (take_names(cmd, in, l, err) < 0)
 		return -1;
-	return imap_try_char(in, ' ') ? take_return_options(in, l, err) : 0;
+	if (imap_try_char(in, ' ') && take_return_options(in, l, err) < 0)
+		return -1;
+	/* RFC 5258 §3: an extended LIST must not take an empty name as the question for the separator. */
+	l->asks_separator = l->asks_separator && !l->extended;
+	return 0;
 }
 
 static int lsub_parse(struct imap_cmd *cmd, struct imap_lexer *in, struct err *err)
