@@ -202,7 +202,9 @@ static bool in_header(str block, str needle)
 
 static bool in_part(const struct index_part *part, str message, str needle)
 {
-	if (!part_is_text(part))
+	/* Reports (message/delivery-status and the like) are text as well. */
+	bool is_report = part->kind == PART_LEAF && str_starts(part->type, STR("message/"));
+	if (!part_is_text(part) && !is_report)
 		return false;
 	AUTO_BUF text = BUF_INIT((size_t)3 * SEARCH_PART_MAX_BYTES);
 	part_text(part, message, SEARCH_PART_MAX_BYTES, &text);
