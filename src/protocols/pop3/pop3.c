@@ -29,6 +29,7 @@ struct pop3_session {
 	struct pop3_event event;
 	unsigned char *deleted; /* a bit for each message; NULL while none is deleted */
 	uint32_t deleted_count;
+	bool wants_update; /* the caller has something to commit besides deletions */
 	uint64_t deleted_bytes;
 	uint32_t listing; /* the next number of LIST or UIDL at work; 0: none */
 	bool is_uid_listing;
@@ -288,7 +289,7 @@ static void on_lang(struct pop3_session *s, str arg)
 static void on_quit(struct pop3_session *s, str arg)
 {
 	(void)arg;
-	if (s->deleted_count) {
+	if (s->deleted_count || s->wants_update) {
 		set_event(s, POP3_EVENT_UPDATE, STATE_UPDATE);
 		return;
 	}
@@ -438,6 +439,11 @@ bool pop3_session_is_done(const struct pop3_session *s)
 bool pop3_session_is_utf8(const struct pop3_session *s)
 {
 	return s->o.utf8;
+}
+
+void pop3_session_want_update(struct pop3_session *s)
+{
+	s->wants_update = true;
 }
 
 uint32_t pop3_session_deleted_count(const struct pop3_session *s)

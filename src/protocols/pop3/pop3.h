@@ -90,6 +90,8 @@ void pop3_session_updated(struct pop3_session *s, bool ok);
 /* -ERR and close, without deleting anything. */
 void pop3_session_stop(struct pop3_session *s);
 
+/* QUIT is to ask for POP3_EVENT_UPDATE although nothing is deleted. */
+void pop3_session_want_update(struct pop3_session *s);
 bool pop3_session_is_utf8(const struct pop3_session *s);
 uint32_t pop3_session_deleted_count(const struct pop3_session *s);
 bool pop3_session_is_deleted(const struct pop3_session *s, uint32_t number);

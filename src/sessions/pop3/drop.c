@@ -12,6 +12,7 @@ enum {
 	AHEAD_MAX = 64, /* rows read at once when a client takes message after message */
 	SURROGATE_MAX = 256 << 20,
 	ACCOUNT_ARENA = 64 << 10,
+	UPDATE_ARENA = 1 << 30, /* 16 bytes a message */
 };
 
 /* ---- bodies ---- */
@@ -87,6 +88,8 @@ void drop_fini(struct pop3_drop *d)
 	drop_rest(d);
 	free(d->ahead);
 	d->ahead = NULL;
+	free(d->seen);
+	d->seen = NULL;
 	if (d->view)
 		store_view_unref(d->view);
 	d->view = NULL;
@@ -185,41 +188,121 @@ int drop_body(
 
 /* ---- QUIT ---- */
 
-struct removal {
+struct update {
 	uint64_t inbox;
-	struct store_range *uids;
-	size_t count;
+	struct store_range *uids, *seen;
+	size_t count, seen_count;
+	struct arena *arena;
 };
 
-static int remove_job(struct store_txn *t, void *arg, struct err *err)
+/* IMAP and webmail beside POP3 show as read what was fetched. */
+static int set_seen(struct store_txn *t, struct update *u, struct err *err)
 {
-	const struct removal *r = arg;
+	struct store_range *failed;
+	size_t failed_count;
+
+	if (!u->seen_count)
+		return 0;
+	return txn_flags(t,
+	    &(struct store_flag_change){ .mailbox = u->inbox,
+	        .uids = u->seen,
+	        .uid_count = u->seen_count,
+	        .op = STORE_FLAGS_ADD,
+	        .flags = STORE_SEEN,
+	        .unchanged_since = UINT64_MAX },
+	    u->arena, &failed, &failed_count, err);
+}
+
+static int update_job(struct store_txn *t, void *arg, struct err *err)
+{
+	struct update *u = arg;
 	uint32_t removed;
 
-	return txn_expunge(t, r->inbox, r->uids, r->count, /* any */ true, &removed, err);
+	if (set_seen(t, u, err) < 0)
+		return -1;
+	if (!u->count)
+		return 0;
+	return txn_expunge(t, u->inbox, u->uids, u->count, /* any */ true, &removed, err);
+}
+
+/* Neighbours in the view become one range: between their UIDs nothing can appear any more, because
+ * new messages get higher ones than all of them. */
+struct run {
+	struct store_range *at;
+	size_t count;
+	bool is_open;
+};
+
+static void run_add(struct run *r, uint32_t uid, bool wanted)
+{
+	if (wanted && !r->is_open)
+		r->at[r->count++].first = uid;
+	if (wanted)
+		r->at[r->count - 1].last = uid;
+	r->is_open = wanted;
+}
+
+/* engine NULL: nothing is removed. */
+static struct update *update_new(struct pop3_drop *d, const struct pop3_session *engine)
+{
+	struct arena *a = arena_new(NULL, "pop3 update", UPDATE_ARENA);
+	struct update *u = arena_one(a, struct update);
+	struct run gone = { .at = arena_array(a, struct store_range, d->view->count / 2 + 1) };
+	struct run seen = { .at = arena_array(a, struct store_range, d->view->count / 2 + 1) };
+
+	for (uint32_t n = 1; n <= d->view->count; n++) {
+		bool is_gone = engine && pop3_session_is_deleted(engine, n);
+		uint32_t uid = store_view_at(d->view, n)->uid;
+		run_add(&gone, uid, is_gone);
+		run_add(&seen, uid, d->seen && d->seen[n - 1] && !is_gone);
+	}
+	*u = (struct update){ d->inbox, gone.at, seen.at, gone.count, seen.count, a };
+	return u;
+}
+
+bool drop_mark_seen(struct pop3_drop *d, uint32_t number)
+{
+	if (store_view_at(d->view, number)->flags & STORE_SEEN)
+		return false;
+	if (!d->seen)
+		d->seen = calloc(d->view->count, sizeof(*d->seen));
+	if (!d->seen)
+		abort();
+	d->seen[number - 1] = true;
+	return true;
+}
+
+static void forget_seen(struct pop3_drop *d)
+{
+	free(d->seen);
+	d->seen = NULL;
+}
+
+static void update_done(void *arg, int result, const struct err *err)
+{
+	struct update *u = arg;
+
+	/* A flag that could not be set is no loss: the next session sets it. */
+	(void)result;
+	(void)err;
+	arena_free(u->arena);
+}
+
+void drop_submit_seen(struct pop3_drop *d)
+{
+	if (!d->seen)
+		return;
+	store_submit(d->store, update_job, update_done, update_new(d, /* engine */ NULL));
+	forget_seen(d);
 }
 
 int drop_update(struct pop3_drop *d, const struct pop3_session *engine, struct err *err)
 {
-	AUTO_FREE struct store_range *uids =
-	    calloc(pop3_session_deleted_count(engine), sizeof(*uids));
-	struct removal r = { .inbox = d->inbox, .uids = uids };
-	bool is_open = false;
+	struct update *u = update_new(d, engine);
+	int result = store_write(d->store, update_job, u, err);
 
-	if (!uids)
-		abort();
-	/* Neighbours in the view become one range: between their UIDs nothing can appear any more,
-	 * because new messages get higher ones than all of them. */
-	for (uint32_t n = 1; n <= d->view->count; n++) {
-		if (!pop3_session_is_deleted(engine, n)) {
-			is_open = false;
-			continue;
-		}
-		uint32_t uid = store_view_at(d->view, n)->uid;
-		if (!is_open)
-			uids[r.count++].first = uid;
-		uids[r.count - 1].last = uid;
-		is_open = true;
-	}
-	return store_write(d->store, remove_job, &r, err);
+	arena_free(u->arena);
+	if (result == 0)
+		forget_seen(d);
+	return result;
 }

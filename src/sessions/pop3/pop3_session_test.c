@@ -227,6 +227,43 @@ static void test_whole_session(void **state)
 	end(w);
 }
 
+static uint32_t unseen_count(struct world *w)
+{
+	struct store_view *v;
+
+	fixture_must(&w->f, store_view_get(w->f.store, w->f.inbox, &v, &w->f.err));
+	uint32_t count = v->unseen_count;
+	store_view_unref(v);
+	return count;
+}
+
+/* What RETR has sent is \Seen after QUIT, and a moment after a lost connection; TOP reads nothing. */
+static void test_retrieved_is_seen(void **state)
+{
+	struct world *w = begin(600);
+	AUTO_BUF got = BUF_INIT(TEXT_MAX);
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		deliver(w, STR(ONE));
+	int fd = attach(w, false);
+	ask(fd, "RETR 2\r\nTOP 3 5\r\nRETR 4\r\nDELE 4\r\nNOOP\r\n", "+OK ok\r\n", &got);
+	check_int_eq(unseen_count(w), 5);
+	ask(fd, "RSET\r\nQUIT\r\n", "nothing ends so", &got);
+	check_int_eq(inbox_count(w), 5);
+	check_int_eq(unseen_count(w), 3);
+	close(fd);
+	fd = attach(w, false);
+	ask(fd, "RETR 1\r\nRETR 4\r\nDELE 1\r\nNOOP\r\n", "+OK ok\r\n", &got);
+	close(fd);
+	check_int_eq(sessions_after_a_while(w, 0), 0);
+	for (int i = 0; i < 500 && unseen_count(w) != 2; i++)
+		usleep(2000);
+	check_int_eq(unseen_count(w), 2);
+	check_int_eq(inbox_count(w), 5);
+	end(w);
+}
+
 static void test_lock(void **state)
 {
 	struct world *w = begin(600);
@@ -485,6 +522,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole_session),
+		cmocka_unit_test(test_retrieved_is_seen),
 		cmocka_unit_test(test_lock),
 		cmocka_unit_test(test_lost_connection_deletes_nothing),
 		cmocka_unit_test(test_view_is_stable),

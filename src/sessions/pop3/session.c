@@ -35,6 +35,8 @@ struct pop3_conn {
 	bool has_event;
 	struct held_body *body; /* being sent; NULL: none */
 	str body_rest;
+	uint32_t sent_number;               /* whose body it is */
+	bool sent_whole;                    /* RETR, not TOP */
 	uint32_t sent_count, deleted_count; /* for the log */
 	uint32_t bad_commands;
 	bool failed;         /* the maildrop cannot be opened */
@@ -60,6 +62,8 @@ static void end_body(struct pop3_conn *c)
 	held_body_unref(c->body);
 	c->body = NULL;
 	c->sent_count++;
+	if (c->sent_whole && drop_mark_seen(&c->drop, c->sent_number))
+		pop3_session_want_update(c->engine);
 }
 
 /* Sends the body at hand as far as the client takes it. */
@@ -98,6 +102,8 @@ static void on_body(struct pop3_conn *c)
 		return;
 	}
 	str bytes = held_body_bytes(c->body);
+	c->sent_number = number;
+	c->sent_whole = c->event.lines == POP3_ALL_LINES;
 	pop3_session_body_start(c->engine, bytes.len);
 	c->body_rest = pop3_top(bytes, c->event.lines);
 	go_on_body(c);
@@ -113,7 +119,8 @@ static void on_update(struct pop3_conn *c)
 		    F_CSTR("why", err.text));
 	else
 		c->deleted_count = pop3_session_deleted_count(c->engine);
-	pop3_session_updated(c->engine, result == 0);
+	/* \Seen alone is no promise that the client was given. */
+	pop3_session_updated(c->engine, result == 0 || pop3_session_deleted_count(c->engine) == 0);
 }
 
 static void open_drop(struct pop3_conn *c)
@@ -219,6 +226,8 @@ static void end(struct pop3_conn *c, const char *why)
 {
 	log_event(c->server->o.log, "pop3 session ended", F_STR("account", c->address),
 	    F_INT("sent", c->sent_count), F_INT("deleted", c->deleted_count), F_CSTR("why", why));
+	/* Without QUIT nothing is deleted, but what was read was read. */
+	drop_submit_seen(&c->drop);
 	pop3_server_unlock(c->server, c);
 	pop3_server_gone(c->server, c);
 	release(c);

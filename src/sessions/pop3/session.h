@@ -38,6 +38,7 @@ struct pop3_drop {
 		struct store_blob_ref blob;
 	} * ahead; /* the rows of the messages that come next */
 	uint32_t ahead_count, ahead_at, last_number, stride;
+	bool *seen; /* by number: RETR has sent it and \Seen is not set; NULL: none */
 };
 
 int drop_open(struct pop3_drop *d, struct err *err);
@@ -48,7 +49,12 @@ struct pop3_maildrop drop_listing(struct pop3_drop *d);
 /* utf8: the client takes UTF-8 in headers; else a surrogate is made when it must be. */
 int drop_body(
     struct pop3_drop *d, uint32_t number, bool utf8, struct held_body **out, struct err *err);
-/* Removes what the session has marked, in one commit. */
+/* RETR has sent it: \Seen, with the update, or without one when the session ends. True when it was not
+ * seen before. */
+bool drop_mark_seen(struct pop3_drop *d, uint32_t number);
+/* Sets \Seen for what was retrieved, without waiting; what the session has marked stays. */
+void drop_submit_seen(struct pop3_drop *d);
+/* Sets \Seen and removes what the session has marked, in one commit. */
 int drop_update(struct pop3_drop *d, const struct pop3_session *engine, struct err *err);
 
 str held_body_bytes(const struct held_body *h);
