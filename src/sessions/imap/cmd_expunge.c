@@ -40,13 +40,10 @@ static int expunge_run(struct imap_cmd *cmd, struct imap_conn *c, struct err *er
 		if (!ranges_count_in(c->selected->known, e->uids, e->uid_count))
 			return IMAP_RUN_DONE;
 	}
-	if (store_write(c->store, expunge_job, e, err) < 0 ||
-	    imap_sync(c, /* allow_expunge */ true, err) < 0)
+	if (store_write(c->store, expunge_job, e, err) < 0)
 		return -1;
 	/* RFC 7162 §3.2.7 and §3.2.9 */
-	if (e->gone && c->enabled & (IMAP_ON_QRESYNC | IMAP_ON_CONDSTORE))
-		cmd->code = arena_strf(cmd->arena, "HIGHESTMODSEQ %llu",
-		    (unsigned long long)c->selected->known->highest_modseq);
+	cmd->tells_modseq = e->gone && c->enabled & (IMAP_ON_QRESYNC | IMAP_ON_CONDSTORE);
 	return IMAP_RUN_DONE;
 }
 

@@ -24,12 +24,8 @@ static int move_run(struct imap_cmd *cmd, struct imap_conn *c, struct err *err)
 	imap_write(c, STR("* OK ["));
 	imap_write(c, code);
 	imap_write(c, STR("] Moved\r\n"));
-	if (imap_sync(c, /* allow_expunge */ true, err) < 0)
-		return -1;
 	/* RFC 7162 §3.2.8 by analogy: the client may keep the value when nothing else came between. */
-	if (c->enabled & IMAP_ON_QRESYNC)
-		cmd->code = arena_strf(cmd->arena, "HIGHESTMODSEQ %llu",
-		    (unsigned long long)c->selected->known->highest_modseq);
+	cmd->tells_modseq = c->enabled & IMAP_ON_QRESYNC;
 	return IMAP_RUN_DONE;
 }
 

@@ -266,7 +266,7 @@ const struct imap_command imap_cmd_search = {
 	.name = STR_INIT("SEARCH"),
 	.capability = STR_INIT("ESEARCH SEARCHRES WITHIN"),
 	.states = IMAP_SELECTED,
-	.flags = IMAP_HAS_UID_FORM | IMAP_NO_EXPUNGE,
+	.flags = IMAP_HAS_UID_FORM | IMAP_NO_EXPUNGE | IMAP_SYNC_FIRST,
 	.parse = search_parse,
 	.run = search_run,
 };

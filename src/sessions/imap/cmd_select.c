@@ -101,10 +101,12 @@ static int open_mailbox(struct imap_cmd *cmd, struct imap_conn *c, bool read_onl
 	return 0;
 }
 
-static int run(struct imap_cmd *cmd, struct imap_conn *c, bool read_only, struct err *err)
+static int start(struct imap_cmd *cmd, struct imap_conn *c, bool read_only, struct err *err)
 {
 	struct select *s = cmd->args;
+	struct qresync_walk *walk = arena_one(cmd->arena, struct qresync_walk);
 
+	cmd->progress = walk;
 	if (s->qresync.given && !(c->enabled & IMAP_ON_QRESYNC))
 		return err_set(err, ERR_INPUT, "QRESYNC must be enabled first (ENABLE QRESYNC)");
 	if (c->selected) {
@@ -119,10 +121,19 @@ static int run(struct imap_cmd *cmd, struct imap_conn *c, bool read_only, struct
 	if (s->condstore)
 		c->enabled |= IMAP_ON_CONDSTORE;
 	write_state(c);
-	if (s->qresync.given && qresync_answer(c, &s->qresync, cmd->arena, err) < 0) {
+	if (s->qresync.given && qresync_begin(c, &s->qresync, cmd->arena, walk, err) < 0) {
 		imap_unselect(c);
 		return -1;
 	}
+	return 0;
+}
+
+static int run(struct imap_cmd *cmd, struct imap_conn *c, bool read_only, struct err *err)
+{
+	if (!cmd->progress && start(cmd, c, read_only, err) < 0)
+		return -1;
+	if (!qresync_step(c, cmd->progress))
+		return IMAP_RUN_MORE;
 	cmd->code = read_only ? STR("READ-ONLY") : STR("READ-WRITE");
 	return IMAP_RUN_DONE;
 }

@@ -11,6 +11,8 @@ struct arena *imap_session_arena(struct imap_session *s)
 
 void imap_session_end_command(struct imap_session *s)
 {
+	imap_sync_end(&s->sync);
+	s->at = AT_BEGIN;
 	arena_free(s->cmd.arena);
 	s->cmd = (struct imap_cmd){ .conn = &s->conn };
 	s->spool_err = NULL;
@@ -108,33 +110,45 @@ static void reply_ok(struct imap_session *s)
 	s->bad_commands = 0;
 }
 
-/* Tells what changed in the open mailbox, before the tagged reply: RFC 9051 §5.2. While FETCH,
- * STORE and SEARCH by number run, numbers must not change (§7.5.1); their UID forms are others. */
-static void sync_after(struct imap_session *s, struct err *err)
+/* What changed in the open mailbox is told before the tagged reply: RFC 9051 §5.2. While FETCH, STORE
+ * and SEARCH by number run, numbers must not change (§7.5.1); their UID forms are others. After a
+ * malformed command nothing else is said: its tagged BAD comes at once. */
+static int begin_sync_after(struct imap_session *s, struct err *err)
 {
 	const struct imap_command *command = s->cmd.command;
 	bool allow_expunge =
 	    !(command->flags & IMAP_NO_EXPUNGE) || (s->cmd.uid && !s->cmd.keeps_numbers);
+	bool is_bad = s->result < 0 && s->result_err.kind == ERR_INPUT;
 
-	if (!s->conn.selected || command->flags & IMAP_NO_SYNC)
-		return;
-	if (imap_sync(&s->conn, allow_expunge, err) < 0 && err->kind != ERR_DENIED)
-		log_failure(s, err);
+	if (!s->conn.selected || command->flags & IMAP_NO_SYNC || is_bad)
+		return 0;
+	return imap_sync_begin(&s->sync, &s->conn, allow_expunge, /* own */ NULL, err);
 }
 
-static void finish(struct imap_session *s, int result, const struct err *err)
+static void conclude(struct imap_session *s)
 {
-	struct err sync_err = { .kind = ERR_NONE };
-
-	/* After a malformed command nothing else is said: its tagged BAD comes at once. */
-	if (result >= 0 || err->kind != ERR_INPUT)
-		sync_after(s, &sync_err);
-	if (result < 0)
-		reply_failure(s, err);
+	if (s->result >= 0 && s->cmd.tells_modseq && s->conn.selected)
+		s->cmd.code = arena_strf(s->cmd.arena, "HIGHESTMODSEQ %llu",
+		    (unsigned long long)s->conn.selected->known->highest_modseq);
+	if (s->result < 0)
+		reply_failure(s, &s->result_err);
 	else
 		reply_ok(s);
+}
+
+static void finish(struct imap_session *s)
+{
+	struct err err = { .kind = ERR_NONE };
+
+	if (begin_sync_after(s, &err) == 0) {
+		s->at = AT_SYNC_AFTER;
+		return;
+	}
+	if (err.kind != ERR_DENIED)
+		log_failure(s, &err);
+	conclude(s);
 	/* RFC 2180 §3.3: nothing sensible can be said about a mailbox that is gone. */
-	if (sync_err.kind == ERR_DENIED && s->phase != PHASE_OVER)
+	if (err.kind == ERR_DENIED && s->phase != PHASE_OVER)
 		imap_session_bye(s, "the open mailbox was deleted", "the open mailbox was deleted");
 	imap_session_end_command(s);
 }
@@ -237,13 +251,45 @@ void imap_session_begin_command(struct imap_session *s)
 		s->phase = PHASE_RUNNING;
 }
 
-void imap_session_run_command(struct imap_session *s)
+static void run(struct imap_session *s)
 {
 	struct err err = { .kind = ERR_NONE };
 	int result = s->cmd.command->run(&s->cmd, &s->conn, &err);
 
-	if (result == IMAP_RUN_WAIT)
+	if (result == IMAP_RUN_WAIT) {
 		s->phase = PHASE_WAITING;
-	else if (result != IMAP_RUN_MORE)
-		finish(s, result, &err);
+	} else if (result != IMAP_RUN_MORE) {
+		s->result = result;
+		s->result_err = err;
+		finish(s);
+	}
+}
+
+static void begin(struct imap_session *s)
+{
+	s->at = AT_RUN;
+	if (!(s->cmd.command->flags & IMAP_SYNC_FIRST) || !s->conn.selected)
+		return;
+	/* When it fails, the command meets the same failure and answers for it. */
+	if (imap_sync_begin(&s->sync, &s->conn, /* allow_expunge */ false, /* own */ NULL, NULL) ==
+	    0)
+		s->at = AT_SYNC_FIRST;
+}
+
+/* Returns when the client has to read first, too. */
+void imap_session_run_command(struct imap_session *s)
+{
+	if (s->at == AT_BEGIN)
+		begin(s);
+	if (s->at == AT_SYNC_FIRST) {
+		if (!imap_sync_step(&s->sync, /* whole */ false))
+			return;
+		s->at = AT_RUN;
+	}
+	if (s->at == AT_RUN)
+		run(s);
+	if (s->at == AT_SYNC_AFTER && imap_sync_step(&s->sync, /* whole */ false)) {
+		conclude(s);
+		imap_session_end_command(s);
+	}
 }

@@ -31,6 +31,7 @@ enum imap_command_flag {
 	    4, /* no EXPUNGE may be sent while it runs: FETCH, STORE, SEARCH. RFC 9051 §7.5.1 */
 	IMAP_NO_SYNC =
 	    8, /* the dispatcher must not report changes after it (it does that itself) */
+	IMAP_SYNC_FIRST = 16, /* it looks at the newest flags: they are reported before it runs */
 };
 /* More: call again when the output queue has drained. Wait: IDLE; the session resumes it on events.
  */
@@ -58,6 +59,7 @@ struct imap_cmd {
 	str tag;
 	bool uid;
 	bool keeps_numbers; /* no EXPUNGE after it, although it is a UID command */
+	bool tells_modseq;  /* HIGHESTMODSEQ of what has been reported goes into the tagged OK */
 	void *args;         /* what parse made, in arena */
 	void *progress;     /* what run keeps between MOREs, in arena */
 	str code;           /* response code for the tagged reply, without brackets */

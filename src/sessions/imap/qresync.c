@@ -113,50 +113,71 @@ int qresync_vanished(struct imap_conn *c, uint64_t modseq, const struct store_ra
 }
 
 static void print_changed(
-    struct print *p, const struct imap_selected *sel, uint64_t modseq, const struct ranges *uids)
+    struct print *p, const struct imap_selected *sel, const struct store_entry *e, uint32_t seq)
 {
-	struct cursor at;
-	const struct store_entry *e;
-
-	cursor_init(&at, p->view);
-	for (size_t i = 0; i < uids->count; i++) {
-		e = cursor_seek(&at, uids->at[i].first);
-		for (; e && e->uid <= uids->at[i].last; cursor_next(&at), e = cursor_entry(&at)) {
-			if (e->modseq <= modseq)
-				continue;
-			print_lit(p, "* ");
-			print_u64(p, cursor_seq(&at));
-			print_lit(p, " FETCH (UID ");
-			print_u64(p, e->uid);
-			print_lit(p, " FLAGS ");
-			print_flags(p, e, imap_is_recent(sel, e->uid));
-			print_lit(p, " MODSEQ (");
-			print_u64(p, e->modseq);
-			print_lit(p, "))\r\n");
-		}
-	}
+	print_lit(p, "* ");
+	print_u64(p, seq);
+	print_lit(p, " FETCH (UID ");
+	print_u64(p, e->uid);
+	print_lit(p, " FLAGS ");
+	print_flags(p, e, imap_is_recent(sel, e->uid));
+	print_lit(p, " MODSEQ (");
+	print_u64(p, e->modseq);
+	print_lit(p, "))\r\n");
 }
 
-int qresync_answer(struct imap_conn *c, const struct qresync *q, struct arena *a, struct err *err)
+static void walk_range(
+    struct imap_conn *c, struct qresync_walk *w, struct cursor *at, struct print *p)
 {
-	const struct store_view *v = c->selected->known;
-	struct store_range all = { 1, v->uidnext - 1 };
-	struct ranges uids = { .at = &all, .count = all.last ? 1 : 0 };
+	const struct store_range *r = &w->uids[w->at];
+	const struct store_entry *e =
+	    cursor_seek(at, w->next_uid > r->first ? w->next_uid : r->first);
+
+	for (; e && e->uid <= r->last; cursor_next(at), e = cursor_entry(at)) {
+		if (p->congested) {
+			w->next_uid = e->uid;
+			return;
+		}
+		if (e->modseq > w->modseq)
+			print_changed(p, c->selected, e, cursor_seq(at));
+	}
+	w->at++;
+}
+
+bool qresync_step(struct imap_conn *c, struct qresync_walk *w)
+{
+	struct cursor at;
 	struct print p;
 
+	print_init(&p, c, c->selected->known);
+	cursor_init(&at, c->selected->known);
+	while (w->at < w->count && !p.congested)
+		walk_range(c, w, &at, &p);
+	print_fini(&p);
+	return w->at == w->count;
+}
+
+int qresync_begin(struct imap_conn *c, const struct qresync *q, struct arena *a,
+    struct qresync_walk *out, struct err *err)
+{
+	const struct store_view *v = c->selected->known;
+	struct store_range *all = arena_one(a, struct store_range);
+	struct ranges uids = { .at = all, .count = 1 };
+
+	*all = (struct store_range){ 1, v->uidnext - 1 };
+	*out = (struct qresync_walk){ .modseq = q->modseq };
 	/* RFC 7162 §3.2.5: another UIDVALIDITY means that the client starts again. */
-	if (q->uidvalidity != v->uidvalidity || !uids.count)
+	if (q->uidvalidity != v->uidvalidity || !all->last)
 		return 0;
 	if (q->has_uids) {
 		struct ranges known = ranges_of_uid_set(a, v, &q->uids);
-		uids = ranges_common(a, known.at, known.count, &all, 1);
+		uids = ranges_common(a, known.at, known.count, all, 1);
 	}
 	struct store_range unsure = { first_unsure(q, v), UINT32_MAX };
 	struct ranges asked = ranges_common(a, uids.at, uids.count, &unsure, 1);
 	if (qresync_vanished(c, q->modseq, asked.at, asked.count, a, err) < 0)
 		return -1;
-	print_init(&p, c, v);
-	print_changed(&p, c->selected, q->modseq, &uids);
-	print_fini(&p);
+	out->uids = uids.at;
+	out->count = uids.count;
 	return 0;
 }

@@ -37,6 +37,7 @@ static void clean(struct imap_session *s)
 {
 	if (s->conn.selected)
 		imap_unselect(&s->conn);
+	imap_sync_end(&s->sync);
 	arena_free(TAKE(s->cmd.arena));
 	imap_framer_free(TAKE(s->framer));
 }

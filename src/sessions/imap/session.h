@@ -15,6 +15,7 @@
 #include "protocols/imap/framer.h"
 #include "sessions/imap/imap.h"
 #include "sessions/imap/server.h"
+#include "sessions/imap/sync.h"
 #include "sessions/stream.h"
 
 enum {
@@ -40,6 +41,9 @@ enum imap_need {
 	NEED_CLOSE,
 };
 
+/* Where a command stands: a long report of changes is interrupted while the client reads. */
+enum imap_at { AT_BEGIN, AT_SYNC_FIRST, AT_RUN, AT_SYNC_AFTER };
+
 struct imap_server {
 	struct imap_server_options o;
 	struct table *counts;          /* account id -> number of sessions */
@@ -60,6 +64,10 @@ struct imap_session {
 	struct imap_frame_event event;
 	size_t unconsumed;   /* input that event.data points into */
 	struct imap_cmd cmd; /* cmd.arena is NULL between commands */
+	enum imap_at at;
+	struct imap_sync sync; /* before or after the command */
+	int result;            /* of the command, while changes are reported after it */
+	struct err result_err;
 	int spool_fd; /* of the large literals of this command; -1: none, or they are dropped */
 	struct err *spool_err; /* why, in the command's arena */
 	unsigned bad_commands; /* in a row */

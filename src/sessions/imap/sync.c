@@ -41,25 +41,30 @@ static bool is_any_gone(const struct store_view *from, const struct store_view *
 }
 
 /* RFC 3501 §7.4.1: each EXPUNGE renumbers at once, so those before count. */
-static void print_expunges(struct print *p, struct cursor *old, struct cursor *now)
+static bool print_expunges(struct imap_sync *s, struct print *p, bool whole)
 {
-	uint32_t uid, seq, before = 0;
+	uint32_t uid, seq;
 
-	while (next_gone(old, now, &uid, &seq)) {
+	while (whole || !p->congested) {
+		if (!next_gone(&s->gone_old, &s->gone_now, &uid, &seq))
+			return true;
 		print_lit(p, "* ");
-		print_u64(p, seq - before++);
+		print_u64(p, seq - s->gone_before++);
 		print_lit(p, " EXPUNGE\r\n");
 	}
+	return false;
 }
 
-/* RFC 7162 §3.2.10.2: exactly the UIDs that the client has, so only true neighbours make a range. */
-static void print_vanished(struct print *p, struct cursor *old, struct cursor *now)
+/* RFC 7162 §3.2.10.2: exactly the UIDs that the client has, so only true neighbours make a range.
+ * Each slice is a response of its own. */
+static bool print_vanished(struct imap_sync *s, struct print *p, bool whole)
 {
 	struct store_range run = { 0 };
 	uint32_t uid, seq;
+	bool more = true;
 
-	print_lit(p, "* VANISHED ");
-	while (next_gone(old, now, &uid, &seq)) {
+	while ((whole || !p->congested) &&
+	       (more = next_gone(&s->gone_old, &s->gone_now, &uid, &seq))) {
 		if (run.first && uid == run.last + 1) {
 			run.last = uid;
 			continue;
@@ -67,27 +72,16 @@ static void print_vanished(struct print *p, struct cursor *old, struct cursor *n
 		if (run.first) {
 			print_range(p, run.first, run.last);
 			print_c(p, ',');
+		} else {
+			print_lit(p, "* VANISHED ");
 		}
 		run = (struct store_range){ uid, uid };
 	}
-	print_range(p, run.first, run.last);
-	print_lit(p, "\r\n");
-}
-
-static void tell_gone(
-    struct imap_conn *c, const struct store_view *from, const struct store_view *to)
-{
-	struct cursor old, now;
-	struct print p;
-
-	cursor_init(&old, from);
-	cursor_init(&now, to);
-	print_init(&p, c, NULL);
-	if (c->enabled & IMAP_ON_QRESYNC)
-		print_vanished(&p, &old, &now);
-	else
-		print_expunges(&p, &old, &now);
-	print_fini(&p);
+	if (run.first) {
+		print_range(p, run.first, run.last);
+		print_lit(p, "\r\n");
+	}
+	return !more;
 }
 
 static void tell_counts(
@@ -287,13 +281,32 @@ static void report_one(struct imap_sync *s, struct print *p)
 	cursor_next(&s->now);
 }
 
-bool imap_sync_step(struct imap_sync *s, bool whole)
+static bool step_gone(struct imap_sync *s, bool whole)
+{
+	struct print p;
+
+	print_init(&p, s->conn, NULL);
+	bool done = s->conn->enabled & IMAP_ON_QRESYNC ? print_vanished(s, &p, whole)
+	                                               : print_expunges(s, &p, whole);
+	print_fini(&p);
+	return done;
+}
+
+static void tell_counts_and_keywords(struct imap_sync *s)
+{
+	struct imap_selected *sel = s->conn->selected;
+
+	if (!s->held)
+		tell_counts(s->conn, sel->known, s->to);
+	if (s->to->keyword_count != sel->told->keyword_count)
+		imap_write_flag_lists(s->conn, s->to, sel->read_only);
+}
+
+static bool step_flags(struct imap_sync *s, bool whole)
 {
 	struct print p;
 	const struct store_entry *now;
 
-	if (!s->to)
-		return true;
 	print_init(&p, s->conn, s->to);
 	while (
 	    (now = cursor_entry(&s->now)) && now->uid <= s->last_uid && (whole || !p.congested)) {
@@ -305,7 +318,23 @@ bool imap_sync_step(struct imap_sync *s, bool whole)
 		}
 	}
 	print_fini(&p);
-	if (now && now->uid <= s->last_uid)
+	return !now || now->uid > s->last_uid;
+}
+
+bool imap_sync_step(struct imap_sync *s, bool whole)
+{
+	if (!s->to)
+		return true;
+	if (s->stage == SYNC_GONE) {
+		if (!step_gone(s, whole))
+			return false;
+		s->stage = SYNC_COUNTS;
+	}
+	if (s->stage == SYNC_COUNTS) {
+		tell_counts_and_keywords(s);
+		s->stage = SYNC_FLAGS;
+	}
+	if (!step_flags(s, whole))
 		return false;
 	adopt(s);
 	imap_sync_end(s);
@@ -326,21 +355,6 @@ static uint64_t keyword_bits(const struct store_view *v, const struct imap_own *
 	return bits;
 }
 
-/* From here on nothing can fail: what has been told must become what is known. */
-static void tell_numbers(struct imap_sync *s, bool allow_expunge)
-{
-	struct imap_conn *c = s->conn;
-	struct imap_selected *sel = c->selected;
-	bool gone = is_any_gone(sel->known, s->to);
-
-	s->held = gone && !allow_expunge;
-	if (s->held)
-		return;
-	if (gone)
-		tell_gone(c, sel->known, s->to);
-	tell_counts(c, sel->known, s->to);
-}
-
 int imap_sync_begin(struct imap_sync *s, struct imap_conn *c, bool allow_expunge,
     const struct imap_own *own, struct err *err)
 {
@@ -355,9 +369,12 @@ int imap_sync_begin(struct imap_sync *s, struct imap_conn *c, bool allow_expunge
 		s->own_keywords = keyword_bits(s->to, own);
 	}
 	s->last_uid = sel->known->uidnext - 1;
-	tell_numbers(s, allow_expunge);
-	if (s->to->keyword_count != sel->told->keyword_count)
-		imap_write_flag_lists(c, s->to, sel->read_only);
+	/* From here on nothing can fail: what has been told must become what is known. */
+	bool gone = is_any_gone(sel->known, s->to);
+	s->held = gone && !allow_expunge;
+	s->stage = gone && allow_expunge ? SYNC_GONE : SYNC_COUNTS;
+	cursor_init(&s->gone_old, sel->known);
+	cursor_init(&s->gone_now, s->to);
 	cursor_init(&s->old, sel->told);
 	cursor_init(&s->now, s->to);
 	cursor_init(&s->number, sel->known);

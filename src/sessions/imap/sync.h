@@ -2,8 +2,9 @@
  *
  * Purpose    The one place where EXPUNGE, VANISHED, EXISTS, RECENT and unsolicited FETCH come from;
  *            STORE and FETCH use it to report what they changed themselves.
- * Shape      imap_sync_begin reports what renumbers; imap_sync_step reports flags and, at the end,
- *            makes the newest view the known one. A slow reader interrupts between two steps.
+ * Shape      imap_sync_begin takes the newest view; imap_sync_step reports what renumbers, then flags,
+ *            and makes that view the known one at the end. A slow reader interrupts between two steps;
+ *            until the last of them the session must do nothing else with the mailbox.
  * Ownership  The caller's struct; imap_sync_end releases it at any point, also half-way.
  * Threads    As the session.
  */
@@ -34,6 +35,8 @@ struct imap_own {
 	bool with_uid; /* in reports that OWN_SAY asks for; others always have the UID */
 };
 
+enum imap_sync_stage { SYNC_GONE, SYNC_COUNTS, SYNC_FLAGS };
+
 struct imap_sync {
 	struct imap_conn *conn;
 	struct store_view *to;
@@ -45,6 +48,9 @@ struct imap_sync {
 	uint32_t last_uid;     /* the highest the client has heard of */
 	uint32_t own_reported; /* messages of own that still exist */
 	struct cursor old, now, number;
+	enum imap_sync_stage stage;
+	struct cursor gone_old, gone_now;
+	uint32_t gone_before; /* EXPUNGEs already told */
 };
 
 /* own may be NULL. */
