@@ -22,13 +22,18 @@ static void put(struct dkim_body_canon *c, str piece, dkim_sink_fn *sink, void *
 	c->staged += piece.len;
 }
 
+static void put_line_ends(struct dkim_body_canon *c, dkim_sink_fn *sink, void *arg)
+{
+	for (; c->line_ends; c->line_ends--)
+		put(c, STR("\r\n"), sink, arg);
+}
+
 /* Something of the line itself: what was held back counts now. */
 static void put_data(struct dkim_body_canon *c, str data, dkim_sink_fn *sink, void *arg)
 {
 	if (data.len == 0)
 		return;
-	for (; c->line_ends; c->line_ends--)
-		put(c, STR("\r\n"), sink, arg);
+	put_line_ends(c, sink, arg);
 	if (c->is_after_blank)
 		put(c, STR(" "), sink, arg);
 	c->is_after_blank = false;
@@ -36,21 +41,51 @@ static void put_data(struct dkim_body_canon *c, str data, dkim_sink_fn *sink, vo
 	put(c, data, sink, arg);
 }
 
-static bool is_plain(enum dkim_canon kind, char ch)
+static bool is_blank(char ch)
 {
-	return ch != '\r' && (kind == DKIM_SIMPLE || (ch != ' ' && ch != '\t'));
+	return ch == ' ' || ch == '\t';
 }
 
-static size_t plain_bytes(enum dkim_canon kind, str in)
+/* text begins with something else than a blank. Each byte of it becomes at most one byte, and one more is held
+ * back from before: what fits is copied in one tight loop. Returns how much was taken. */
+static size_t squeeze_some(struct dkim_body_canon *c, str text)
 {
-	if (kind == DKIM_SIMPLE) {
-		size_t at = str_chr(in, '\r');
-		return at == STR_NPOS ? in.len : at;
+	size_t room = sizeof(c->stage) - c->staged - 1;
+	size_t count = text.len < room ? text.len : room;
+	bool is_held = c->is_after_blank;
+	char *out = c->stage + c->staged;
+
+	for (size_t i = 0; i < count; i++) {
+		char ch = text.ptr[i];
+		if (is_blank(ch)) {
+			is_held = true;
+			continue;
+		}
+		if (is_held)
+			*out++ = ' ';
+		is_held = false;
+		*out++ = ch;
 	}
-	size_t i = 0;
-	while (i < in.len && is_plain(kind, in.ptr[i]))
-		i++;
-	return i;
+	c->is_after_blank = is_held;
+	c->staged = (size_t)(out - c->stage);
+	return count;
+}
+
+/* Part of a line, RFC 6376 §3.4.4 a. */
+static void put_squeezed(struct dkim_body_canon *c, str text, dkim_sink_fn *sink, void *arg)
+{
+	while (text.len) {
+		if (is_blank(text.ptr[0])) {
+			c->is_after_blank = true;
+			text = str_skip(text, 1);
+			continue;
+		}
+		put_line_ends(c, sink, arg);
+		c->has_data = true;
+		if (sizeof(c->stage) - c->staged < 2)
+			unstage(c, sink, arg);
+		text = str_skip(text, squeeze_some(c, text));
+	}
 }
 
 void dkim_body_canon_feed(struct dkim_body_canon *c, str in, dkim_sink_fn *sink, void *arg)
@@ -68,16 +103,17 @@ void dkim_body_canon_feed(struct dkim_body_canon *c, str in, dkim_sink_fn *sink,
 			}
 			continue;
 		}
-		size_t plain = plain_bytes(c->kind, in);
-		put_data(c, str_sub(in, 0, plain), sink, arg);
-		in = str_skip(in, plain);
-		if (in.len == 0)
-			break;
-		if (in.ptr[0] == '\r')
-			c->is_after_cr = true;
+		size_t cr = str_chr(in, '\r');
+		str part = str_sub(in, 0, cr == STR_NPOS ? in.len : cr);
+		if (c->kind == DKIM_SIMPLE)
+			put_data(c, part, sink, arg);
 		else
-			c->is_after_blank = true;
-		in = str_skip(in, 1);
+			put_squeezed(c, part, sink, arg);
+		in = str_skip(in, part.len);
+		if (in.len) {
+			c->is_after_cr = true;
+			in = str_skip(in, 1);
+		}
 	}
 }
 
