@@ -84,6 +84,10 @@ class Server:
         self.add_account(name)
         return name
 
+    def is_sanitized(self):
+        with open(self.buzon, "rb") as f:
+            return b"__asan_init" in f.read()
+
     def run(self, *args, stdin=None, check=True, env=None):
         done = subprocess.run([self.buzon, "-c", self.conf, *args], input=stdin, text=True, capture_output=True,
                               env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}, timeout=120)
