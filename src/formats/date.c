@@ -118,7 +118,7 @@ static void scan_date_number(struct scan *s, int n, size_t digits)
 		return;
 	}
 	if (s->is_year_first && s->month < 0)
-		s->month = n;
+		s->month = n; /* NOLINT(bugprone-branch-clone): the order matters */
 	else if (s->day < 0)
 		s->day = n;
 	else if (s->month < 0)
@@ -266,7 +266,7 @@ int date_parse(str text, int64_t *out_at, int *out_zone_min)
 /* date-day "-" date-month "-" date-year; fixed: date-day-fixed, which has a space or two digits. */
 static int take_imap_day(str *in, struct scan *s, bool is_fixed)
 {
-	str digits, name = str_sub(*in, 0, 3), year;
+	str digits, name, year;
 
 	bool has_space = take_char(in, ' ') == 0;
 	if (take_digits(in, 2, &digits) < 0 || (has_space && digits.len != 1) ||

@@ -292,9 +292,10 @@ void conn_tls_info(const struct conn *c, struct conn_tls_info *out)
 	const unsigned char *alpn = NULL;
 	unsigned alpn_len = 0;
 
-	*out = (struct conn_tls_info){ .active = c->tls && !c->tls->is_handshaking };
-	if (!out->active)
+	*out = (struct conn_tls_info){ .active = false };
+	if (!c->tls || c->tls->is_handshaking)
 		return;
+	out->active = true;
 	const SSL *ssl = c->tls->ssl;
 	const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
@@ -321,7 +322,7 @@ str conn_tls_exporter(struct conn *c)
 		if (SSL_export_keying_material(t->ssl, out, sizeof(out), label, sizeof(label) - 1,
 		        (const unsigned char *)"", 0, 1) != 1)
 			return STR_NONE;
-		t->exporter = malloc(sizeof(out));
+		t->exporter = malloc(EXPORTER_BYTES);
 		if (!t->exporter)
 			abort();
 		memcpy(t->exporter, out, sizeof(out));

@@ -26,7 +26,7 @@ struct start_block {
 };
 
 void start_block_write(const struct start_block *b, struct buf *out);
-int start_block_read(str bytes, struct start_block *out, struct err *err);
+int start_block_read(str in, struct start_block *out, struct err *err);
 
 /* For fronts key is empty; for keys it is the private key's PEM. Numbers are places in the list. */
 struct start_certificate {
@@ -35,7 +35,7 @@ struct start_certificate {
 void start_certificates_write(
     const struct start_certificate *list, size_t count, bool with_keys, struct buf *out);
 int start_certificates_read(
-    str bytes, struct arena *a, struct start_certificate **out, size_t *out_count, struct err *err);
+    str in, struct arena *a, struct start_certificate **out, size_t *out_count, struct err *err);
 
 /* A sealed memfd with these bytes. */
 int start_memfd(const char *name, str bytes, struct err *err);

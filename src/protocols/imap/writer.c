@@ -11,7 +11,7 @@ static enum quotable quotable(str s, bool utf8)
 {
 	bool high = false;
 
-	if (memchr(s.ptr ? s.ptr : "", '\0', s.len))
+	if (str_chr(s, '\0') != STR_NPOS)
 		return NEEDS_LITERAL8;
 	if (s.len > QUOTED_MAX)
 		return NEEDS_LITERAL;

@@ -174,10 +174,9 @@ static int remove_other_packs(const char *to, struct db *db, struct err *err)
 	char path[PATHS];
 	uint64_t pack;
 
-	if (list_packs(db, &l, err) < 0)
-		return -1;
+	int result = list_packs(db, &l, err);
 	snprintf(path, sizeof(path), "%s/packs", to);
-	DIR *dir = opendir(path);
+	DIR *dir = result == 0 ? opendir(path) : NULL;
 	for (struct dirent *e; dir && (e = readdir(dir));) {
 		bool known = false;
 		if (pack_number(e->d_name, &pack) < 0)
@@ -192,7 +191,7 @@ static int remove_other_packs(const char *to, struct db *db, struct err *err)
 		closedir(dir);
 	free(l.ids);
 	free(l.bytes);
-	return 0;
+	return result;
 }
 
 /* ---- the database ---- */

@@ -196,7 +196,9 @@ int box_get(
 	    (need >= BOX_ALL && load_all(t, b, &why) < 0)) {
 		if (err)
 			*err = why;
-		return why.kind == ERR_DENIED ? -1 : txn_failed(t, &why);
+		if (why.kind != ERR_DENIED)
+			txn_failed(t, &why);
+		return -1;
 	}
 	b->used = t->store->group;
 	*out = b;

@@ -98,28 +98,28 @@ static bool is_any_changeable(const struct box *b, const struct store_flag_chang
 	return false;
 }
 
-int txn_flags(struct store_txn *t, const struct store_flag_change *asked, struct arena *a,
+int txn_flags(struct store_txn *t, const struct store_flag_change *c, struct arena *a,
     struct store_range **out_failed, size_t *out_failed_count, struct err *err)
 {
-	struct change c = { .asked = asked,
-		.flags = asked->flags & STORE_FLAGS_ALL,
-		.walk = { .ranges = asked->uids, .count = asked->uid_count },
+	struct change change = { .asked = c,
+		.flags = c->flags & STORE_FLAGS_ALL,
+		.walk = { .ranges = c->uids, .count = c->uid_count },
 		.failed = { .arena = a } };
 	struct box *b;
 
-	if (box_get(t, asked->mailbox, BOX_ALL, &b, err) < 0)
+	if (box_get(t, c->mailbox, BOX_ALL, &b, err) < 0)
 		return -1;
 	/* A keyword that no message gets is not kept: the condition may protect all of them. */
-	bool keeps_keywords = asked->op != STORE_FLAGS_REMOVE && is_any_changeable(b, asked);
+	bool keeps_keywords = c->op != STORE_FLAGS_REMOVE && is_any_changeable(b, c);
 	if (box_keywords(
-	        t, b, asked->keywords, asked->keyword_count, keeps_keywords, &c.keywords, err) < 0)
+	        t, b, c->keywords, c->keyword_count, keeps_keywords, &change.keywords, err) < 0)
 		return -1;
-	if (asked->uid_count > 0) {
-		size_t first = page_list_seek(b->now.list, asked->uids[0].first);
+	if (c->uid_count > 0) {
+		size_t first = page_list_seek(b->now.list, c->uids[0].first);
 		for (size_t i = first; i < b->now.list->count; i++)
-			change_page(t, b, i, &c);
+			change_page(t, b, i, &change);
 	}
-	*out_failed = c.failed.items;
-	*out_failed_count = c.failed.count;
+	*out_failed = change.failed.items;
+	*out_failed_count = change.failed.count;
 	return 0;
 }

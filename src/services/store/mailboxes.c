@@ -246,7 +246,7 @@ static str parent_of(str name)
 
 static int add_parents(struct store_txn *t, uint64_t account, str name, struct err *err)
 {
-	struct row row;
+	struct row row = { .id = 0 };
 
 	for (size_t i = 0; i < name.len; i++) {
 		if (name.ptr[i] != '/')
@@ -263,7 +263,7 @@ static int add_parents(struct store_txn *t, uint64_t account, str name, struct e
 /* Names that were only kept for what lay below them go with the last of it. */
 static int remove_bare_parents(struct store_txn *t, uint64_t account, str name, struct err *err)
 {
-	struct row row;
+	struct row row = { .id = 0 };
 
 	for (str parent = parent_of(name); parent.len > 0; parent = parent_of(parent)) {
 		int found = find(t, account, parent, &row, err);
@@ -293,7 +293,7 @@ int txn_mailbox_create(struct store_txn *t, uint64_t account, str name, enum sto
 {
 	struct mailbox_name canonical;
 	struct purse *purse;
-	struct row row;
+	struct row row = { .id = 0 };
 
 	if (mailbox_name_canonical(name, &canonical, err) < 0 ||
 	    purse_get(t, account, &purse, err) < 0)
@@ -314,7 +314,7 @@ int txn_mailbox_create(struct store_txn *t, uint64_t account, str name, enum sto
 int txn_mailbox_delete(struct store_txn *t, uint64_t account, str name, struct err *err)
 {
 	struct mailbox_name canonical;
-	struct row row;
+	struct row row = { .id = 0 };
 
 	if (mailbox_name_canonical(name, &canonical, err) < 0)
 		return -1;
@@ -437,7 +437,7 @@ static int rename_inbox(
 	AUTO_ARENA a = arena_new(NULL, "rename", 64 << 20);
 	struct store_range all = { 1, UINT32_MAX - 1 };
 	struct store_uid_pairs pairs;
-	uint64_t id;
+	uint64_t id = 0;
 
 	if (mailbox_add(t, account, to, SPECIAL_NONE, true, &id, err) < 0)
 		return -1;
@@ -452,7 +452,7 @@ static bool is_below(str name, str top)
 int txn_mailbox_rename(struct store_txn *t, uint64_t account, str from, str to, struct err *err)
 {
 	struct mailbox_name old, new;
-	struct row row, there;
+	struct row row = { .id = 0 }, there;
 
 	if (mailbox_name_canonical(from, &old, err) < 0 ||
 	    mailbox_name_canonical(to, &new, err) < 0)

@@ -258,9 +258,8 @@ void recover_note_clean(struct store *s)
 	struct pack_mark at = packs_current(s->packs);
 	struct err err = { .kind = ERR_NONE };
 
-	if (at.end > 0 &&
-	    db_run(s->db, DB_PACK_PUT, DB_ARGS(DB_INT(at.pack), DB_INT(at.end)), &err) < 0)
-		log_warn(&s->log, "store not closed cleanly", F_CSTR("why", err.text));
-	else if (put_clean(s, true, &err) < 0)
+	bool is_put = at.end == 0 || db_run(s->db, DB_PACK_PUT,
+	                                 DB_ARGS(DB_INT(at.pack), DB_INT(at.end)), &err) == 0;
+	if (!is_put || put_clean(s, true, &err) < 0)
 		log_warn(&s->log, "store not closed cleanly", F_CSTR("why", err.text));
 }
