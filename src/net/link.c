@@ -1,17 +1,14 @@
 #include "net/link.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include <fcntl.h>
 
 #include "base/fd.h"
 #include "base/secret.h"
 #include "base/table.h"
 #include "base/time.h"
+#include "net/packet.h"
 
 enum {
 	HEADER_BYTES = 12,
@@ -21,13 +18,6 @@ enum {
 	SMALL_BYTES = 4096,
 	SOCKET_BUFFER = 1024 * 1024,
 	NO_BUFFERS_RETRY_MS = 10,
-};
-
-struct packet {
-	size_t len;
-	size_t fd_count;
-	int fds[LINK_MAX_FDS];
-	char bytes[];
 };
 
 struct pending {
@@ -45,11 +35,9 @@ struct link {
 	struct timer *retry; /* the kernel is short of buffers */
 	struct table *pending;
 	uint32_t next_request;
-	uint32_t overdue; /* calls that timed out and whose reply is still to come */
-	struct packet **queue;
-	size_t queue_head, queue_count, queue_cap;
-	size_t queued_bytes;
-	char *input; /* FRAME_MAX_BYTES; one packet at a time */
+	uint32_t overdue;          /* calls that timed out and whose reply is still to come */
+	struct packet_queue queue; /* what the socket did not take yet */
+	char *input;               /* FRAME_MAX_BYTES; one packet at a time */
 	bool is_lost_unreported;
 	bool is_notify_deferred;
 	bool is_dispatching;
@@ -64,70 +52,6 @@ struct header {
 
 static void on_ready(void *arg, unsigned events);
 static void notify(void *arg);
-
-static void close_fds(int *fds)
-{
-	for (size_t i = 0; i < LINK_MAX_FDS; i++)
-		fd_close(&fds[i]);
-}
-
-/* ---- the queue of packets that the socket did not take yet ---- */
-
-static void packet_free(struct packet *p)
-{
-	if (!p)
-		return;
-	for (size_t i = 0; i < p->fd_count; i++)
-		fd_close(&p->fds[i]);
-	/* Passwords travel in frames. */
-	secret_wipe(p->bytes, p->len);
-	free(p);
-}
-
-static struct packet *queue_first(struct link *k)
-{
-	return k->queue_count ? k->queue[k->queue_head] : NULL;
-}
-
-static void queue_drop_first(struct link *k)
-{
-	struct packet *p = queue_first(k);
-
-	k->queued_bytes -= p->len;
-	k->queue_head++;
-	k->queue_count--;
-	if (k->queue_count == 0)
-		k->queue_head = 0;
-	packet_free(p);
-}
-
-static void queue_clear(struct link *k)
-{
-	while (k->queue_count > 0)
-		queue_drop_first(k);
-	free(k->queue);
-	k->queue = NULL;
-	k->queue_cap = 0;
-}
-
-static void queue_push(struct link *k, struct packet *p)
-{
-	if (k->queue_head > 0 && k->queue_head + k->queue_count == k->queue_cap) {
-		memmove(
-		    k->queue, k->queue + k->queue_head, k->queue_count * sizeof(struct packet *));
-		k->queue_head = 0;
-	}
-	if (k->queue_count == k->queue_cap) {
-		size_t cap = k->queue_cap ? k->queue_cap * 2 : 16;
-		struct packet **grown = realloc(k->queue, cap * sizeof(struct packet *));
-		if (!grown)
-			abort();
-		k->queue = grown;
-		k->queue_cap = cap;
-	}
-	k->queue[k->queue_head + k->queue_count++] = p;
-	k->queued_bytes += p->len;
-}
 
 /* ---- losing a link ---- */
 
@@ -149,7 +73,7 @@ static void lose(struct link *k, const char *why)
 	k->watch = NULL;
 	timer_stop(k->retry);
 	fd_close(&k->fd);
-	queue_clear(k);
+	packet_queue_clear(&k->queue);
 	snprintf(k->why, sizeof(k->why), "link to %s lost: %s", k->o.peer, why);
 	k->is_lost_unreported = true;
 	defer_notify(k);
@@ -212,44 +136,10 @@ static void notify(void *arg)
 
 /* ---- sending ---- */
 
-enum sent { SENT, SENT_LATER, SENT_NO_BUFFERS, SENT_FAILED };
-
-static enum sent send_packet(int fd, str bytes, const int *fds, size_t fd_count)
-{
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int) * LINK_MAX_FDS)];
-	} control;
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)bytes.ptr, .iov_len = bytes.len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd_count > 0) {
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * fd_count);
-	}
-	for (;;) {
-		if (sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-			return SENT;
-		if (errno == EINTR)
-			continue;
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
-			return SENT_LATER;
-		if (errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS)
-			return SENT_NO_BUFFERS;
-		return SENT_FAILED;
-	}
-}
-
 /* Waits for room: the socket says when there is some, but not when the kernel has memory again. */
-static void wait_for_room(struct link *k, enum sent sent)
+static void wait_for_room(struct link *k, enum packet_sent sent)
 {
-	if (sent == SENT_NO_BUFFERS) {
+	if (sent == PACKET_NO_BUFFERS) {
 		watch_set(k->watch, WATCH_READ);
 		timer_set(k->retry, NO_BUFFERS_RETRY_MS);
 	} else {
@@ -257,26 +147,19 @@ static void wait_for_room(struct link *k, enum sent sent)
 	}
 }
 
+static void lose_by_error(struct link *k, const char *what)
+{
+	char why[100];
+
+	snprintf(why, sizeof(why), "%s: %m", what);
+	lose(k, why);
+}
+
 static int enqueue(struct link *k, str bytes, const int *fds, size_t fd_count, struct err *err)
 {
-	struct packet *p = malloc(sizeof(*p) + bytes.len);
-
-	if (!p)
-		abort();
-	p->len = bytes.len;
-	p->fd_count = 0;
-	memcpy(p->bytes, bytes.ptr, bytes.len);
-	for (size_t i = 0; i < fd_count; i++) {
-		int copy = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-		if (copy < 0) {
-			packet_free(p);
-			return err_set(
-			    err, ERR_RETRY, "cannot keep a descriptor for %s: %m", k->o.peer);
-		}
-		p->fds[p->fd_count++] = copy;
-	}
-	queue_push(k, p);
-	if (k->queued_bytes <= k->o.queue_max)
+	if (packet_queue_add(&k->queue, bytes, fds, fd_count) < 0)
+		return err_set(err, ERR_RETRY, "cannot keep a descriptor for %s: %m", k->o.peer);
+	if (k->queue.bytes <= k->o.queue_max)
 		return 0;
 	lose(k, "too much is waiting to be sent");
 	return err_set(err, ERR_RETRY, "%s", k->why);
@@ -284,19 +167,15 @@ static int enqueue(struct link *k, str bytes, const int *fds, size_t fd_count, s
 
 static int transmit(struct link *k, str bytes, const int *fds, size_t fd_count, struct err *err)
 {
-	enum sent sent = SENT_LATER;
+	bool was_empty = k->queue.count == 0;
+	enum packet_sent sent = was_empty ? packet_send(k->fd, bytes, fds, fd_count) : PACKET_LATER;
 
-	if (k->queue_count == 0)
-		sent = send_packet(k->fd, bytes, fds, fd_count);
-	if (sent == SENT)
+	if (sent == PACKET_SENT)
 		return 0;
-	if (sent == SENT_FAILED) {
-		char why[100];
-		snprintf(why, sizeof(why), "cannot send: %m");
-		lose(k, why);
+	if (sent == PACKET_FAILED) {
+		lose_by_error(k, "cannot send");
 		return err_set(err, ERR_RETRY, "%s", k->why);
 	}
-	bool was_empty = k->queue_count == 0;
 	if (enqueue(k, bytes, fds, fd_count, err) < 0)
 		return -1;
 	if (was_empty)
@@ -334,20 +213,16 @@ static int send_frame(struct link *k, const struct frame_def *def, uint16_t flag
 
 static void flush(struct link *k)
 {
-	while (k->fd >= 0 && k->queue_count > 0) {
-		struct packet *p = queue_first(k);
-		enum sent sent = send_packet(k->fd, str_new(p->bytes, p->len), p->fds, p->fd_count);
-		if (sent == SENT_FAILED) {
-			char why[100];
-			snprintf(why, sizeof(why), "cannot send: %m");
-			lose(k, why);
+	while (k->fd >= 0 && k->queue.count > 0) {
+		enum packet_sent sent = packet_queue_send(&k->queue, k->fd);
+		if (sent == PACKET_FAILED) {
+			lose_by_error(k, "cannot send");
 			return;
 		}
-		if (sent != SENT) {
+		if (sent != PACKET_SENT) {
 			wait_for_room(k, sent);
 			return;
 		}
-		queue_drop_first(k);
 	}
 	if (k->fd >= 0)
 		watch_set(k->watch, WATCH_READ);
@@ -360,53 +235,25 @@ static void on_retry(void *arg)
 
 /* ---- receiving ---- */
 
-/* They are ours as soon as they came, whatever the packet holds: an empty one, which looks like the
- * end of the connection, can bring some as well. */
-static void take_fds(struct msghdr *msg, int *out_fds)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			memcpy(out_fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
-	}
-}
-
 /* 1: a packet; 0: none now; -1: lost. */
 static int receive_packet(struct link *k, str *out_packet, int *out_fds)
 {
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int) * LINK_MAX_FDS)];
-	} control;
-	struct iovec iov = { .iov_base = k->input, .iov_len = FRAME_MAX_BYTES };
-	struct msghdr msg = { .msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control) };
-	ssize_t n;
-
-	for (size_t i = 0; i < LINK_MAX_FDS; i++)
-		out_fds[i] = -1;
-	do {
-		n = recvmsg(k->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+	switch (packet_receive(k->fd, k->input, out_packet, out_fds)) {
+	case PACKET_CAME:
+		return 1;
+	case PACKET_NONE:
 		return 0;
-	if (n >= 0)
-		take_fds(&msg, out_fds);
-	if (n <= 0) {
-		char why[100];
-		snprintf(why, sizeof(why), n == 0 ? "closed by peer" : "cannot receive: %m");
-		close_fds(out_fds);
-		lose(k, why);
+	case PACKET_END:
+		lose(k, "closed by peer");
 		return -1;
-	}
-	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		close_fds(out_fds);
+	case PACKET_TOO_LARGE:
 		lose(k, "frame larger than allowed");
 		return -1;
+	case PACKET_BROKEN:
+		break;
 	}
-	*out_packet = str_new(k->input, (size_t)n);
-	return 1;
+	lose_by_error(k, "cannot receive");
+	return -1;
 }
 
 static int read_header(struct link *k, str packet, struct header *h, struct link_frame *frame)
@@ -495,7 +342,7 @@ static void dispatch(struct link *k, str packet, struct link_frame *frame)
 		else
 			take_request(k, &h, frame);
 	}
-	close_fds(frame->fds);
+	packet_close_fds(frame->fds);
 }
 
 static void receive(struct link *k)
@@ -640,7 +487,7 @@ void link_request(struct link *k, const struct frame_def *def, const void *in, c
 
 size_t link_queued(const struct link *k)
 {
-	return k->queued_bytes;
+	return k->queue.bytes;
 }
 
 /* ---- calls that wait ---- */
@@ -672,7 +519,7 @@ static int wait_for_reply(
 			if (p)
 				*out_reply = frame;
 			else
-				close_fds(frame.fds);
+				packet_close_fds(frame.fds);
 			return p ? 1 : -1;
 		}
 		uint64_t now = time_mono_ms();
