@@ -1,6 +1,5 @@
 #include "net/conn.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,75 +8,11 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/secret.h"
 #include "net/conn_impl.h"
 
 enum { READ_BYTES_MIN = 4096, LINGER_MS = 1000 };
 
 static void conn_turn(void *arg);
-
-/* ---- byte queues ---- */
-
-static void wipe(const struct bytes *b, char *from, size_t count)
-{
-	if (b->is_secret)
-		secret_wipe(from, count);
-}
-
-void bytes_free(struct bytes *b)
-{
-	wipe(b, b->ptr, b->start + b->len);
-	free(b->ptr);
-	*b = (struct bytes){ .is_secret = b->is_secret };
-}
-
-/* Not realloc, which leaves the old bytes where they were. */
-static void grow(struct bytes *b, size_t cap)
-{
-	char *grown = malloc(cap);
-
-	if (!grown)
-		abort();
-	if (b->len)
-		memcpy(grown, b->ptr + b->start, b->len);
-	wipe(b, b->ptr, b->start + b->len);
-	free(b->ptr);
-	b->ptr = grown;
-	b->start = 0;
-	b->cap = cap;
-}
-
-char *bytes_space(struct bytes *b, size_t count)
-{
-	/* Moving costs no more than what was consumed since the last move. */
-	if (b->start > 0 && b->start >= b->len && b->start + b->len + count > b->cap) {
-		memmove(b->ptr, b->ptr + b->start, b->len);
-		wipe(b, b->ptr + b->len, b->start);
-		b->start = 0;
-	}
-	size_t need = b->start + b->len + count;
-	if (need > b->cap || !b->ptr)
-		grow(b, b->cap * 2 > need ? b->cap * 2 : need);
-	return b->ptr + b->start + b->len;
-}
-
-void bytes_add(struct bytes *b, str s)
-{
-	if (s.len == 0)
-		return;
-	memcpy(bytes_space(b, s.len), s.ptr, s.len);
-	b->len += s.len;
-}
-
-void bytes_consume(struct bytes *b, size_t count)
-{
-	if (count >= b->len) {
-		bytes_free(b);
-		return;
-	}
-	b->start += count;
-	b->len -= count;
-}
 
 /* ---- the end ---- */
 
@@ -410,44 +345,6 @@ static void conn_turn(void *arg)
 
 /* ---- life ---- */
 
-static void set_address(const struct sockaddr_storage *sa, char *out, size_t size, uint16_t *port)
-{
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-
-	if (sa->ss_family == AF_INET) {
-		memcpy(&v4, sa, sizeof(v4));
-		inet_ntop(AF_INET, &v4.sin_addr, out, (socklen_t)size);
-		*port = ntohs(v4.sin_port);
-	} else if (sa->ss_family == AF_INET6) {
-		memcpy(&v6, sa, sizeof(v6));
-		*port = ntohs(v6.sin6_port);
-		if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-			inet_ntop(AF_INET, v6.sin6_addr.s6_addr + 12, out, (socklen_t)size);
-		else
-			inet_ntop(AF_INET6, &v6.sin6_addr, out, (socklen_t)size);
-	} else {
-		snprintf(out, size, "local");
-		*port = 0;
-	}
-}
-
-static void read_addresses(struct conn *c)
-{
-	struct sockaddr_storage sa = { .ss_family = AF_UNIX };
-	socklen_t len = sizeof(sa);
-
-	if (getpeername(c->fd, (struct sockaddr *)&sa, &len) < 0)
-		sa.ss_family = AF_UNIX;
-	set_address(&sa, c->peer_address, sizeof(c->peer_address), &c->peer_port);
-	sa.ss_family = AF_UNIX;
-	len = sizeof(sa);
-	if (getsockname(c->fd, (struct sockaddr *)&sa, &len) < 0)
-		sa.ss_family = AF_UNIX;
-	set_address(&sa, c->local_address, sizeof(c->local_address), &c->local_port);
-	c->is_tcp = sa.ss_family != AF_UNIX;
-}
-
 struct conn *conn_new(struct loop *l, int fd, const struct conn_options *o)
 {
 	struct conn *c = calloc(1, sizeof(*c));
@@ -464,7 +361,7 @@ struct conn *conn_new(struct loop *l, int fd, const struct conn_options *o)
 	c->high_water = o->high_water;
 	c->low_water = o->low_water;
 	c->read_bytes = READ_BYTES_MIN;
-	read_addresses(c);
+	conn_read_addresses(c);
 	if (c->is_tcp) {
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
@@ -582,36 +479,6 @@ void conn_set_deadline(struct conn *c, uint64_t after_ms, const char *what)
 	if (!c->deadline)
 		c->deadline = timer_new(c->loop, on_deadline, c);
 	timer_set(c->deadline, after_ms);
-}
-
-str conn_peer_address(const struct conn *c)
-{
-	return str_c(c->peer_address);
-}
-
-uint16_t conn_peer_port(const struct conn *c)
-{
-	return c->peer_port;
-}
-
-str conn_local_address(const struct conn *c)
-{
-	return str_c(c->local_address);
-}
-
-uint16_t conn_local_port(const struct conn *c)
-{
-	return c->local_port;
-}
-
-int64_t conn_peer_uid(const struct conn *c)
-{
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	if (c->fd < 0 || c->is_tcp || getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-		return -1;
-	return (int64_t)peer.uid;
 }
 
 struct loop *conn_loop(const struct conn *c)

@@ -1,4 +1,4 @@
-/* conn_impl.h: what conn.c and conn_tls.c share. Not for anyone else.
+/* conn_impl.h: what conn.c, conn_tls.c, conn_address.c and bytes.c share. Not for anyone else.
  *
  * Shape      Three byte queues, each without memory while empty: input (clear, unread), output (as
  *            it goes to the socket), and under TLS clear_out (not encrypted yet) and cipher_in
@@ -78,6 +78,8 @@ struct conn {
 	char peer_address[46], local_address[46];
 };
 
+/* Fills the addresses and is_tcp from the socket. */
+void conn_read_addresses(struct conn *c);
 /* Sends what the socket takes now: 1 all, 0 some is left, -1 the conn is finished. */
 int conn_send(struct conn *c);
 /* Ends the conn now; on_closed follows from the loop. */
