@@ -349,12 +349,13 @@ int date_imap_parse(str text, int64_t *out_at, int *out_zone_min)
 /* What both printers can show: years 1 to 9999, zones within a day. */
 static struct civil local_civil(int64_t at_s, int *zone_min)
 {
-	const int64_t first = -62135596800 + 86400, last = 253402300799 - 86400;
+	const int64_t first = -62135596800, last = 253402300799, day = 86400;
 
 	if (*zone_min < -ZONE_MAX_MIN || *zone_min > ZONE_MAX_MIN)
 		*zone_min = 0;
-	at_s = at_s < first ? first : at_s > last ? last : at_s;
-	return time_utc(at_s + (int64_t)*zone_min * 60);
+	at_s = at_s < first - day ? first - day : at_s > last + day ? last + day : at_s;
+	at_s += (int64_t)*zone_min * 60;
+	return time_utc(at_s < first ? first : at_s > last ? last : at_s);
 }
 
 static void add_two(struct buf *out, int n)

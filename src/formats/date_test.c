@@ -140,7 +140,7 @@ static void test_imap(void **state)
 static void test_imap_day(void **state)
 {
 	AUTO_BUF out = BUF_INIT(100);
-	int64_t day;
+	int64_t day, first, last;
 
 	(void)state;
 	check_int_eq(date_imap_day_parse(STR("7-Feb-2026"), &day), 0);
@@ -150,6 +150,15 @@ static void test_imap_day(void **state)
 	check_int_eq(date_imap_day_parse(STR("31-Apr-2026"), &day), -1);
 	date_imap_day_print(&out, AT);
 	check_str_eq(buf_str(&out), STR("7-Feb-2026"));
+	/* The first and the last day there are. */
+	check_int_eq(date_imap_day_parse(STR("31-Dec-9999"), &last), 0);
+	buf_reset(&out);
+	date_imap_day_print(&out, last);
+	check_str_eq(buf_str(&out), STR("31-Dec-9999"));
+	check_int_eq(date_imap_day_parse(STR("1-Jan-0001"), &first), 0);
+	buf_reset(&out);
+	date_imap_day_print(&out, first);
+	check_str_eq(buf_str(&out), STR("1-Jan-0001"));
 	check(date_day_of(AT, 330) == day + 86400);
 	check(date_day_of(AT, 0) == day);
 	check(date_day_of(-1, 0) == -86400);
