@@ -118,7 +118,7 @@ static void scan_date_number(struct scan *s, int n, size_t digits)
 		return;
 	}
 	if (s->is_year_first && s->month < 0)
-		s->month = n; /* NOLINT(bugprone-branch-clone): the order matters */
+		s->month = n;
 	else if (s->day < 0)
 		s->day = n;
 	else if (s->month < 0)

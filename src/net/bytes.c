@@ -24,7 +24,7 @@ static void grow(struct bytes *b, size_t cap)
 
 	if (!grown)
 		abort();
-	if (b->len)
+	if (b->ptr)
 		memcpy(grown, b->ptr + b->start, b->len);
 	wipe(b, b->ptr, b->start + b->len);
 	free(b->ptr);
