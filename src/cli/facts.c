@@ -6,7 +6,7 @@
 #include "base/time.h"
 #include "cli/cli.h"
 
-#define QUEUE_USAGE "queue list | show ID"
+#define QUEUE_USAGE "queue list | show NUMBER | retry|hold|release|drop NUMBER|DOMAIN|all"
 #define STORY_USAGE "story MESSAGE-ID|ADDRESS|IP|ID"
 #define CHECK_USAGE "check [--deep]"
 
@@ -38,6 +38,36 @@ static void print_queue(void *arg, const json_t *f)
 		printf("      %s\n", fact_text(f, "last_error"));
 }
 
+/* What is changed, as people and as the server name it. "retry" lets it go at once, like "release". */
+static const struct {
+	const char *verb, *command, *done;
+} queue_changes[] = {
+	{ "retry", "queue release", N_("%zu recipients are tried again\n") },
+	{ "hold", "queue hold",
+	    N_("%zu recipients are held back; let them go with: buzon queue release\n") },
+	{ "release", "queue release", N_("%zu recipients are tried again\n") },
+	{ "drop", "queue drop", N_("%zu recipients were removed; nobody was told\n") },
+};
+
+static int change_queue(struct cli *c, size_t which)
+{
+	const char *what = c->argv[1];
+	json_t *request = json_pack("{ss}", "command", queue_changes[which].command);
+	size_t count = 0;
+	uint64_t id;
+
+	if (strcmp(what, "all") == 0)
+		json_object_set_new(request, "all", json_true());
+	else if (num_parse_u64(str_c(what), INT64_MAX, &id) == 0)
+		json_object_set_new(request, "queue", json_integer((json_int_t)id));
+	else
+		json_object_set_new(request, "domain", json_string(what));
+	int status = cli_admin(c, request, print_queue, &count);
+	if (status == 0 && !c->json)
+		printf(_(queue_changes[which].done), count);
+	return status;
+}
+
 int cli_queue(struct cli *c)
 {
 	size_t count = 0;
@@ -45,6 +75,11 @@ int cli_queue(struct cli *c)
 
 	if (cli_no_more_options(c, QUEUE_USAGE) != 0)
 		return EXIT_WRONG_USE;
+	for (size_t i = 0; c->argc == 2 && i < sizeof(queue_changes) / sizeof(queue_changes[0]);
+	     i++) {
+		if (strcmp(c->argv[0], queue_changes[i].verb) == 0)
+			return change_queue(c, i);
+	}
 	if (c->argc == 2 && strcmp(c->argv[0], "show") == 0) {
 		if (num_parse_u64(str_c(c->argv[1]), INT64_MAX, &id) < 0)
 			return cli_fail(EXIT_WRONG_USE,
@@ -57,11 +92,7 @@ int cli_queue(struct cli *c)
 		return cli_usage(QUEUE_USAGE);
 	int status = cli_admin(c, json_pack("{ss}", "command", "queue list"), print_queue, &count);
 	if (status == 0 && !c->json)
-		printf(count ? _("%zu recipients wait; delivery to other servers is not built yet, "
-		                 "so they "
-		                 "stay here\n")
-		             : _("the queue is empty\n"),
-		    count);
+		printf(count ? _("%zu recipients wait\n") : _("the queue is empty\n"), count);
 	return status;
 }
 
@@ -84,6 +115,46 @@ static void print_received(const json_t *f)
 	printf("\n");
 }
 
+/* What was tried on the way, one line each. */
+static void print_trace(const json_t *f)
+{
+	const char *trace = fact(f, "trace");
+
+	while (*trace) {
+		size_t len = strcspn(trace, "\n");
+		printf("        %.*s\n", (int)len, trace);
+		trace += len + (trace[len] == '\n');
+	}
+}
+
+static void print_sent(const json_t *f)
+{
+	printf(_("delivered for <%s> to %s [%s]%s%s: %s\n"), fact(f, "to"), fact(f, "host"),
+	    fact(f, "address"), *fact(f, "tls") ? _(", encrypted with ") : _(", not encrypted"),
+	    fact(f, "tls"), fact(f, "answer"));
+	print_trace(f);
+}
+
+static void print_deferred(const json_t *f)
+{
+	char next[TIME_ISO_BYTES];
+	uint64_t at = 0;
+
+	(void)num_parse_u64(str_c(fact(f, "next")), INT64_MAX, &at);
+	time_iso((int64_t)at, next);
+	printf(_("not delivered yet for <%s>: %s; next attempt %s\n"), fact(f, "to"),
+	    fact(f, "answer"), next);
+	print_trace(f);
+}
+
+static void print_returned(const json_t *f)
+{
+	printf(_("failed for <%s>: %s\n"), fact(f, "to"), fact(f, "answer"));
+	if (*fact(f, "told"))
+		printf(_("        <%s> was told\n"), fact(f, "told"));
+	print_trace(f);
+}
+
 static void print_step(void *arg, const json_t *f)
 {
 	char when[TIME_ISO_BYTES];
@@ -104,6 +175,15 @@ static void print_step(void *arg, const json_t *f)
 	else if (strcmp(step, "queued") == 0)
 		printf(_("waits in the queue (number %s) for <%s>\n"), fact(f, "queue"),
 		    fact(f, "to"));
+	else if (strcmp(step, "sent") == 0)
+		print_sent(f);
+	else if (strcmp(step, "deferred") == 0)
+		print_deferred(f);
+	else if (strcmp(step, "returned") == 0)
+		print_returned(f);
+	else if (strcmp(step, "delayed") == 0)
+		printf(_("still waiting for <%s>; <%s> was told of the delay\n"), fact(f, "to"),
+		    fact(f, "told"));
 	else if (strcmp(step, "refused") == 0)
 		printf(_("refused with %s to %s (%s), from <%s> to <%s>: %s\n"), fact(f, "code"),
 		    fact(f, "peer"), fact(f, "helo"), fact(f, "sender"), fact(f, "recipient"),

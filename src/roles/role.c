@@ -399,6 +399,10 @@ static size_t find_ports(const struct config *c, uint16_t out[RELAY_PORTS_MAX])
 	if (at != STR_NPOS &&
 	    num_parse_u64(str_skip(c->dns_server, at + 1), UINT16_MAX, &port) == 0)
 		out[n++] = (uint16_t)port;
+	at = str_rchr(c->smart_host, ':');
+	if (at != STR_NPOS &&
+	    num_parse_u64(str_skip(c->smart_host, at + 1), UINT16_MAX, &port) == 0)
+		out[n++] = (uint16_t)port;
 	return n;
 }
 

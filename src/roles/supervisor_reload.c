@@ -66,6 +66,7 @@ static const struct {
 	{ "memory", NULL },
 	{ "dns", "server" },
 	{ "relay", "port" },
+	{ "relay", "smart-host" },
 };
 
 static bool same_text(const char *a, const char *b)

@@ -30,7 +30,7 @@ struct call {
 	bool is_remove;
 	int result;
 	struct err *err;
-	uint64_t account;
+	uint64_t account, queue;
 	struct intake_local local;
 	char answer[REPLY_MAX];
 };
@@ -115,6 +115,23 @@ static void disconnect(void *arg)
 }
 
 /* [pool] Sessions under an old password, or of an account that is gone, end. */
+static void refresh_queue(void *arg)
+{
+	struct call *call = arg;
+
+	queue_refresh(call->core->queue, call->queue);
+	sem_post(&call->done);
+}
+
+static void queue_changed(void *owner, uint64_t id)
+{
+	struct call call;
+
+	call_init(&call, owner, NULL);
+	call.queue = id;
+	call_wait(&call, refresh_queue);
+}
+
 static void account_changed(void *owner, uint64_t account)
 {
 	struct call call;
@@ -218,6 +235,7 @@ static void run_request(struct client *client, const json_t *request)
 		.credential_set = set_credential,
 		.credential_remove = remove_credential,
 		.account_changed = account_changed,
+		.queue_changed = queue_changed,
 		.owner = c,
 	};
 	struct err err = { 0 };

@@ -268,6 +268,62 @@ static void index_for_imap(
 	    index_call_new(NULL, done, arg));
 }
 
+/* ---- queue ------------------------------------------------------------------------------------ */
+
+struct attempt {
+	queue_answer_fn *fn;
+	void *arg;
+};
+
+static void on_attempt(void *arg, struct link_frame *reply)
+{
+	struct attempt *a = arg;
+	struct frame_deliver_result r;
+	bool good = reply && frame_decode(reply->def, reply->payload, &r, NULL) == 0;
+
+	a->fn(a->arg, good ? &r : NULL);
+	free(a);
+}
+
+static bool relay_is_ready(void *owner)
+{
+	struct core *c = owner;
+
+	return role_link(c->role, ROLE_RELAY, 0) != NULL;
+}
+
+static bool deliver_by_relay(
+    void *owner, const struct frame_deliver *f, int fd, queue_answer_fn *fn, void *arg)
+{
+	struct core *c = owner;
+	struct link *relay = role_link(c->role, ROLE_RELAY, f->job);
+	struct attempt *a = relay ? malloc(sizeof(*a)) : NULL;
+
+	if (!relay)
+		return false;
+	if (!a)
+		abort();
+	*a = (struct attempt){ fn, arg };
+	link_request(
+	    relay, &frame_def_deliver, f, &fd, fd >= 0, &frame_def_deliver_result, on_attempt, a);
+	return true;
+}
+
+static void send_notice(
+    void *owner, const struct intake_local *mail, intake_reply_fn *fn, void *arg)
+{
+	struct core *c = owner;
+
+	intake_local(c->intake, mail, fn, arg);
+}
+
+static void on_queued(void *owner, const struct delivery *d)
+{
+	struct core *c = owner;
+
+	queue_take(c->queue, d);
+}
+
 static int spool_open(void *owner, struct err *err)
 {
 	struct core *c = owner;
@@ -294,7 +350,7 @@ static void run_blocking(void *arg)
 	free(b);
 }
 
-static void blocking_for_intake(void *owner, loop_fn *work, loop_fn *done, void *arg)
+static void blocking_for_services(void *owner, loop_fn *work, loop_fn *done, void *arg)
 {
 	struct core *c = owner;
 	struct blocking *b = malloc(sizeof(*b));
@@ -309,6 +365,24 @@ static void blocking_for_intake(void *owner, loop_fn *work, loop_fn *done, void 
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
+static int make_queue(struct core *c, struct err *err)
+{
+	c->queue = queue_new(
+	    &(struct queue_options){
+	        .store = c->store,
+	        .loop = c->role->loop,
+	        .log = &c->role->log,
+	        .config = c->role->config,
+	        .env = { .owner = c,
+	            .is_ready = relay_is_ready,
+	            .deliver = deliver_by_relay,
+	            .send = send_notice,
+	            .blocking = blocking_for_services },
+	    },
+	    err);
+	return c->queue ? 0 : -1;
+}
+
 static void make_services(struct core *c)
 {
 	struct role *r = c->role;
@@ -320,7 +394,10 @@ static void make_services(struct core *c)
 	    .config = r->config,
 	    .ticket_key = r->ticket_key,
 	    .spool_dir = r->path,
-	    .env = { .owner = c, .index = index_for_intake, .blocking = blocking_for_intake },
+	    .env = { .owner = c,
+	        .queued = on_queued,
+	        .index = index_for_intake,
+	        .blocking = blocking_for_services },
 	});
 	c->imap = imap_server_new(&(struct imap_server_options){
 	    .loop = r->loop,
@@ -373,7 +450,7 @@ static int core_start(struct role *r, struct err *err)
 	if (!c->pool)
 		return err_set(err, ERR_SYSTEM, "no threads can be started");
 	make_services(c);
-	return 0;
+	return make_queue(c, err);
 }
 
 static void core_reload(struct role *r)
@@ -381,14 +458,15 @@ static void core_reload(struct role *r)
 	struct core *c = r->state;
 
 	intake_set_config(c->intake, r->config);
+	queue_set_config(c->queue, r->config);
 	imap_server_configure(c->imap, r->config);
 	pop3_server_configure(c->pop3, r->config);
 }
 
 static bool is_quiet(const struct core *c)
 {
-	return intake_at_work(c->intake) == 0 && imap_server_sessions(c->imap) == 0 &&
-	       pop3_server_sessions(c->pop3) == 0;
+	return intake_at_work(c->intake) == 0 && queue_at_work(c->queue) == 0 &&
+	       imap_server_sessions(c->imap) == 0 && pop3_server_sessions(c->pop3) == 0;
 }
 
 /* What was acknowledged is on disk already; the rest gets its time to be answered, and no more. */
@@ -411,6 +489,7 @@ static void core_stop(struct role *r, uint32_t grace_ms)
 	struct core *c = r->state;
 
 	core_control_stop(c);
+	queue_stop(c->queue);
 	imap_server_stop(c->imap);
 	pop3_server_stop(c->pop3);
 	c->stop_at_ms = loop_now_ms(r->loop) + grace_ms;

@@ -11,6 +11,7 @@
 #include "net/listener.h"
 #include "roles/role.h"
 #include "services/intake/intake.h"
+#include "services/queue/queue.h"
 #include "sessions/imap/server.h"
 #include "sessions/pool.h"
 #include "sessions/pop3/server.h"
@@ -22,6 +23,7 @@ struct core {
 	struct store *store;
 	struct pool *pool;
 	struct intake *intake;
+	struct queue *queue;
 	struct imap_server *imap;
 	struct pop3_server *pop3;
 	struct listener *control;

@@ -26,6 +26,8 @@ struct admin_env {
 	int (*credential_set)(
 	    void *owner, str account, uint64_t account_id, str password, struct err *err);
 	int (*credential_remove)(void *owner, str account, struct err *err);
+	/* A row of the queue was changed or removed. May be NULL. */
+	void (*queue_changed)(void *owner, uint64_t id);
 	/* The password changed, or the account is gone: sessions end. May be NULL. */
 	void (*account_changed)(void *owner, uint64_t account);
 	void *owner;

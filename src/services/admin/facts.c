@@ -1,61 +1,11 @@
-/* Queue, stories, check, status. */
+/* Stories, check, status. */
 #include "services/admin/internal.h"
 
 #include "base/time.h"
 #include "services/store/maintain.h"
 #include "services/story/story.h"
 
-enum { QUEUE_STEP = 1000, STORIES_MAX = 20 };
-
-/* ---- queue ------------------------------------------------------------------------------------ */
-
-static const char *state_name(enum store_queue_state s)
-{
-	static const char *const names[] = { "waiting", "held", "active" };
-
-	return s < 3 ? names[s] : "unknown";
-}
-
-static json_t *queue_json(const struct store_queue_item *q)
-{
-	char batch[STORY_ID_BYTES];
-
-	story_id_print(q->batch, batch);
-	return json_pack("{ss sI ss so so ss sI sI sI sI so}", "kind", "queue", "queue",
-	    (json_int_t)q->id, "id", batch, "sender", admin_json(q->sender), "recipient",
-	    admin_json(q->recipient), "state", state_name(q->state), "attempts",
-	    (json_int_t)q->attempts, "created_at", (json_int_t)q->created_at, "next_at",
-	    (json_int_t)q->next_at, "expires_at", (json_int_t)q->expires_at, "last_error",
-	    admin_json(q->last_error));
-}
-
-int admin_queue_list(struct admin_call *c, struct err *err)
-{
-	uint64_t after = 0;
-
-	for (;;) {
-		AUTO_ARENA step = arena_new(NULL, "queue list", 64 << 20);
-		struct store_queue_item *list;
-		size_t n;
-		if (store_queue_list(c->env->store, after, QUEUE_STEP, step, &list, &n, err) < 0)
-			return -1;
-		for (size_t i = 0; i < n; i++)
-			admin_emit(c, queue_json(&list[i]));
-		if (n < QUEUE_STEP)
-			return 0;
-		after = list[n - 1].id;
-	}
-}
-
-int admin_queue_show(struct admin_call *c, struct err *err)
-{
-	struct store_queue_item item;
-
-	if (store_queue_get(c->env->store, admin_number(c, "queue"), c->arena, &item, err) < 0)
-		return -1;
-	admin_emit(c, queue_json(&item));
-	return 0;
-}
+enum { STORIES_MAX = 20 };
 
 /* ---- stories ---------------------------------------------------------------------------------- */
 

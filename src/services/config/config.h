@@ -85,6 +85,10 @@ struct config {
 	size_t tls_count;
 	str dns_server, dns_trust_anchor;
 	uint16_t relay_port;
+	str smart_host; /* HOST:PORT for all mail that leaves; empty: by MX */
+	str smart_host_user, smart_host_password;
+	bool smart_host_clear; /* TLS is not insisted on */
+	str language;          /* of what is written to people: "en", "es" */
 	struct config_limits limits;
 	uint32_t queue_life_s, queue_warn_s;
 	uint32_t workers, front_mx, front_user; /* processes */

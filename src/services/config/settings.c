@@ -19,6 +19,8 @@ const struct setting config_settings[] = {
 	{ NULL, "subaddress", SETTING_TEXT, AT(subaddress_separator), 0, 1, "+",
 	    "character between user and tag in user+tag@; empty: no sub-addresses" },
 	{ NULL, "user", SETTING_TEXT, AT(user), 0, 32, "", "system user to run as when started as root" },
+	{ NULL, "language", SETTING_TEXT, AT(language), 2, 16, "en",
+	    "language of notifications to senders: \"en\" or \"es\"" },
 	{ NULL, "log", SETTING_LEVEL, AT(log_level), 0, 0, "info", "debug, info, warn or alert" },
 
 	{ "dns", "server", SETTING_TEXT, AT(dns_server), 0, 300, "",
@@ -26,6 +28,14 @@ const struct setting config_settings[] = {
 	{ "dns", "trust-anchor", SETTING_TEXT, AT(dns_trust_anchor), 0, 4000,
 	    "/usr/share/dns/root.key", "file with the root's DNSSEC keys" },
 	{ "relay", "port", SETTING_U16, AT(relay_port), 1, 65535, "25", "port of remote MX hosts" },
+	{ "relay", "smart-host", SETTING_TEXT, AT(smart_host), 0, 256, "",
+	    "HOST:PORT of a server that takes all mail for others; empty: straight to their MX hosts" },
+	{ "relay", "user", SETTING_TEXT, AT(smart_host_user), 0, 256, "",
+	    "name to sign in with at the smart host" },
+	{ "relay", "password", SETTING_TEXT, AT(smart_host_password), 0, 1024, "",
+	    "password to sign in with at the smart host" },
+	{ "relay", "clear", SETTING_BOOL, AT(smart_host_clear), 0, 0, "false",
+	    "take the smart host's certificate as it is, or no TLS at all" },
 
 	{ "limits", "message-size", SETTING_SIZE, LIMIT(message_bytes), 65536, ANY_U64, "50M",
 	    "largest message, announced as SIZE" },

@@ -18,7 +18,8 @@ enum {
 	INLINE_BODY_MAX =
 	    48 * 1024, /* bodies up to this travel inside the frame; above it by descriptor */
 	RELAY_RECIPIENTS_MAX = 100,
-	RELAY_LIST_MAX = 40 * 1024, /* their list; the body goes inline when both fit into INLINE_BODY_MAX */
+	RELAY_LIST_MAX =
+	    40 * 1024, /* their list; the body goes inline when both fit into INLINE_BODY_MAX */
 	RELAY_RESULTS_MAX = 48 * 1024,
 };
 

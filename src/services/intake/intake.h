@@ -31,8 +31,12 @@ typedef void intake_index_fn(void *arg, str index, bool is_poison);
 typedef void intake_reply_fn(void *arg, const struct frame_message_result *result);
 
 /* What the role lends: the worker, and threads that may block. */
+struct delivery; /* services/deliver */
+
 struct intake_env {
 	void *owner;
+	/* What was committed has remote recipients: they are in the queue now. May be NULL. */
+	void (*queued)(void *owner, const struct delivery *d);
 	/* The message is in bytes, or (fd >= 0) in a descriptor; both stay valid until fn was called. */
 	void (*index)(void *owner, str bytes, int fd, intake_index_fn *fn, void *arg);
 	/* work runs on some thread, then done on the loop's. */
@@ -70,6 +74,10 @@ struct intake_local {
 	const str *recipients;
 	size_t recipient_count;
 	str body;
+	bool utf8; /* needs SMTPUTF8 on its way */
+	/* Runs in the transaction that keeps the message; may be NULL. */
+	store_job_fn *also;
+	void *also_arg;
 };
 void intake_local(
     struct intake *in, const struct intake_local *local, intake_reply_fn *fn, void *arg);

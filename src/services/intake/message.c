@@ -38,6 +38,8 @@ struct work {
 	bool was_rewritten;
 	struct message_index index;
 
+	store_job_fn *also;
+	void *also_arg;
 	struct store_piece pieces[2];
 	struct store_body stored;
 	struct delivery delivery;
@@ -129,6 +131,8 @@ static void committed(void *arg)
 	log_event(w->in->log, "message kept", F_CSTR("id", w->id), F_STR("from", w->facts.sender),
 	    F_STR("peer", w->facts.peer_address), F_INT("bytes", w->stored.bytes),
 	    F_INT("recipients", w->delivery.target_count));
+	if (w->in->env.queued)
+		w->in->env.queued(w->in->env.owner, &w->delivery);
 	finish(w, 250, "2.0.0", arena_strf(w->arena, "kept as %s", w->id));
 }
 
@@ -137,7 +141,9 @@ static int job(struct store_txn *t, void *arg, struct err *err)
 {
 	struct work *w = arg;
 
-	return deliver_job(t, &w->delivery, err);
+	if (deliver_job(t, &w->delivery, err) < 0)
+		return -1;
+	return w->also ? w->also(t, w->also_arg, err) : 0;
 }
 
 static void job_done(void *arg, int result, const struct err *err)
@@ -523,12 +529,15 @@ void intake_local(
 		.peer_address = STR("local"),
 		.helo = in->config->hostname,
 		.protocol = PROTOCOL_SUBMISSION,
+		.utf8 = local->utf8,
 		.body_bytes = local->body.len };
 	struct work *w = work_new(in, &f, -1, fn, arg);
 	struct frame_rcpt_result refusal;
 
 	/* Unlike a frame's, this body stays where it is until the reply. */
 	w->body = local->body;
+	w->also = local->also;
+	w->also_arg = local->also_arg;
 	in->at_work_bytes += w->body.len;
 	int opened = intake_local_tx(in, local, &w->tx, &refusal);
 	if (opened < 0)

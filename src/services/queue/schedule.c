@@ -35,6 +35,7 @@ struct entry {
 	struct entry *prev, *next; /* in the lane */
 	uint32_t attempts;
 	enum entry_state state;
+	bool is_held_later;
 };
 
 struct lane {
@@ -379,10 +380,27 @@ bool schedule_hold(struct schedule *s, uint64_t id)
 	return true;
 }
 
+void schedule_hold_later(struct schedule *s, uint64_t id)
+{
+	struct entry *e = table_get_id(s->entries, id);
+
+	if (e)
+		e->is_held_later = e->state == WORKING;
+}
+
+/* Out of its job, unless it is to be held. */
+static void leave_job(struct schedule *s, struct entry *e, enum entry_state state)
+{
+	move(s, e, e->is_held_later ? HELD : state);
+	e->is_held_later = false;
+}
+
 bool schedule_release(struct schedule *s, uint64_t id, int64_t now)
 {
 	struct entry *e = table_get_id(s->entries, id);
 
+	if (e)
+		e->is_held_later = false;
 	if (!e || e->state == WORKING)
 		return false;
 	e->due.at = now;
@@ -492,7 +510,7 @@ void schedule_retry(struct schedule *s, uint64_t id, int64_t next_at, uint32_t a
 		return;
 	e->due.at = next_at;
 	e->attempts = attempts;
-	move(s, e, WAITING);
+	leave_job(s, e, WAITING);
 }
 
 /* One more connection for each round of successes: fast enough, and never a flood. */
@@ -544,7 +562,7 @@ void schedule_done(struct schedule *s, uint64_t number, enum schedule_verdict ve
 	for (size_t i = 0; i < job->count; i++) {
 		struct entry *e = table_get_id(s->entries, job->ids[i]);
 		if (e && e->job == job)
-			move(s, e, READY);
+			leave_job(s, e, READY);
 	}
 	d->jobs--;
 	ring_add(s, d);

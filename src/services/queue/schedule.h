@@ -61,8 +61,10 @@ void schedule_set_limits(struct schedule *s, const struct schedule_limits *limit
 bool schedule_add(struct schedule *s, const struct schedule_entry *e);
 /* Also in a job or held. False: there is none. */
 bool schedule_remove(struct schedule *s, uint64_t id);
-/* Not while it is in a job: false. Release makes it ready at once, whatever its time. */
+/* Not while it is in a job: false; schedule_hold_later then holds it when the job leaves it in the queue.
+ * Release makes it ready at once, whatever its time. */
 bool schedule_hold(struct schedule *s, uint64_t id);
+void schedule_hold_later(struct schedule *s, uint64_t id);
 bool schedule_release(struct schedule *s, uint64_t id, int64_t now);
 
 /* The next job that may start now; false: none. The slices are good until schedule_done. */

@@ -155,18 +155,26 @@ static void test_hold(void **state)
 	take(s, 10, "-");
 	check(!schedule_hold(s, 2)); /* under way */
 	check(!schedule_release(s, 2, 10));
+	schedule_hold_later(s, 2);
+	schedule_hold_later(s, 99);
+	schedule_retry(s, 2, 100, 1);
+	schedule_done(s, 1, SCHEDULE_WELL, 100);
+	take(s, 1000, "-");
+	check(schedule_release(s, 2, 1000));
+	take(s, 1000, "2:2 a.example");
 	schedule_counts(s, &n);
 	check_int_eq(n.held, 1);
 	check_int_eq(n.working, 1);
 	check_int_eq(n.destinations, 1);
 	check(schedule_release(s, 1, 10));
-	take(s, 10, "1:1 a.example");
+	take(s, 1000, "1:1 a.example");
 	check(schedule_remove(s, 1));
 	check(schedule_remove(s, 2));
 	check(!schedule_remove(s, 2));
 	schedule_done(s, 1, SCHEDULE_WELL, 10);
 	schedule_done(s, 2, SCHEDULE_WELL, 10);
 	schedule_done(s, 3, SCHEDULE_WELL, 10);
+	schedule_done(s, 4, SCHEDULE_WELL, 10);
 	schedule_counts(s, &n);
 	check_int_eq(n.entries, 0);
 	check_int_eq(n.destinations, 0);

@@ -64,6 +64,33 @@ int txn_queue_update(struct store_txn *t, const struct store_queue_item *item, s
 	return found == 0 ? gone(err) : found < 0 ? -1 : 0;
 }
 
+static int change(
+    struct store_txn *t, enum db_statement id, const struct db_args *args, struct err *err)
+{
+	int64_t found_id;
+	int found = txn_number(t, id, args, &found_id, err);
+
+	return found == 0 ? gone(err) : found < 0 ? -1 : 0;
+}
+
+int txn_queue_flag(struct store_txn *t, uint64_t id, uint32_t flag, struct err *err)
+{
+	return change(t, DB_QUEUE_FLAG, DB_ARGS(DB_INT(id), DB_INT(flag)), err);
+}
+
+int txn_queue_retry(struct store_txn *t, uint64_t id, uint32_t attempts, int64_t next_at,
+    str last_error, struct err *err)
+{
+	return change(t, DB_QUEUE_RETRY,
+	    DB_ARGS(DB_INT(id), DB_INT(attempts), DB_INT(next_at), DB_TEXT(last_error)), err);
+}
+
+int txn_queue_state(struct store_txn *t, uint64_t id, enum store_queue_state state, int64_t next_at,
+    struct err *err)
+{
+	return change(t, DB_QUEUE_STATE, DB_ARGS(DB_INT(id), DB_INT(state), DB_INT(next_at)), err);
+}
+
 int txn_queue_remove(struct store_txn *t, uint64_t id, struct err *err)
 {
 	int64_t message;

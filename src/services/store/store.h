@@ -393,7 +393,7 @@ struct store_queue_item {
 	str orcpt, envid;
 	uint32_t notify, ret; /* enum smtp_notify bits, RFC 3461 */
 	uint32_t flags; /* bit 0: SMTPUTF8 needed, bit 1: REQUIRETLS, bit 2: 8-bit body, bit 3:
-	                   binary body */
+	                   binary body; bit 16: the sender knows of the delay */
 	enum store_queue_state state;
 	uint32_t attempts;
 	int64_t created_at, next_at, expires_at;
@@ -403,6 +403,12 @@ struct store_queue_item {
 int txn_queue_add(
     struct store_txn *t, const struct store_queue_item *item, uint64_t *out_id, struct err *err);
 int txn_queue_update(struct store_txn *t, const struct store_queue_item *item, struct err *err);
+/* Adds bits to flags and leaves the rest, whoever else changes the row meanwhile. */
+int txn_queue_retry(struct store_txn *t, uint64_t id, uint32_t attempts, int64_t next_at,
+    str last_error, struct err *err);
+int txn_queue_state(struct store_txn *t, uint64_t id, enum store_queue_state state, int64_t next_at,
+    struct err *err);
+int txn_queue_flag(struct store_txn *t, uint64_t id, uint32_t flag, struct err *err);
 int txn_queue_remove(struct store_txn *t, uint64_t id, struct err *err);
 int store_queue_list(struct store *s, uint64_t after_id, size_t max, struct arena *a,
     struct store_queue_item **out, size_t *out_count, struct err *err);

@@ -18,6 +18,10 @@ enum story_step {
 	STORY_STORED,       /* which account, mailbox, UID */
 	STORY_QUEUED,       /* for which remote recipient */
 	STORY_REFUSED,      /* what was answered, by which rule */
+	STORY_SENT,         /* taken by which host, how */
+	STORY_DEFERRED,     /* not yet: what was answered, when again */
+	STORY_RETURNED,     /* failed for good, who was told */
+	STORY_DELAYED,      /* the sender was told that it takes longer */
 };
 
 enum { STORY_DETAIL_MAX = 8192, STORY_VALUE_MAX = 1024, STORY_ID_BYTES = 17 };
