@@ -55,6 +55,7 @@ struct config_limits {
 	uint32_t smtp_idle_s, signin_s;  /* before sign-in in all: signin_s */
 	uint32_t imap_idle_s, pop3_idle_s;
 	uint32_t errors_before_sign_in, errors_after_sign_in;
+	uint32_t error_delay_ms;    /* more for each mistake after the fifth; 0 switches it off */
 	uint32_t greeting_delay_ms; /* early talkers are refused; 0 switches it off */
 	uint32_t submit_messages_per_hour, submit_recipients_per_day; /* per account */
 	uint64_t quota_bytes;  /* of a new account; 0: none */

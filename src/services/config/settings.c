@@ -61,6 +61,8 @@ const struct setting config_settings[] = {
 	    "bad commands, then the connection is closed" },
 	{ "limits", "errors-after-sign-in", SETTING_U32, LIMIT(errors_after_sign_in), 1, 1000, "20",
 	    "bad commands, then the connection is closed" },
+	{ "limits", "error-delay", SETTING_U32, LIMIT(error_delay_ms), 0, 60000, "1000",
+	    "milliseconds that SMTP's answers to a client's mistakes and unknown recipients wait after the fifth, more for each; 0: off" },
 	{ "limits", "greeting-delay", SETTING_U32, LIMIT(greeting_delay_ms), 0, 60000, "0",
 	    "milliseconds before the greeting on port 25; who talks earlier is refused; 0: off" },
 	{ "limits", "submissions-per-hour", SETTING_U32, LIMIT(submit_messages_per_hour), 1, ANY_U32,

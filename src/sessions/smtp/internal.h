@@ -14,11 +14,11 @@
 enum {
 	MEMFD_BODY_MAX = 256 * 1024, /* above it the body goes to a file that core opened */
 	NOTES_MAX = 50,              /* refusals of one connection that are told to the story */
-	/* Who makes mistakes, or guesses addresses: five are answered at once, then each answer waits a second
-	 * longer than the one before. The engine ends it soon after: limits.bad_commands, refused_recipients. */
+	/* Who makes mistakes, or guesses addresses: five are answered at once, then each answer waits longer than
+	 * the one before (limits.error_delay_ms). The engine ends it soon after: limits.bad_commands,
+	 * refused_recipients. */
 	ERRORS_AT_ONCE = 5,
-	SLOW_STEP_MS = 1000,
-	SLOW_MAX_MS = 5000,
+	SLOW_STEPS = 5,
 	CLOSING_MS = 30 * 1000, /* for a client that does not read our last words */
 };
 

@@ -66,14 +66,15 @@ static bool is_slow(const struct smtp_front *s)
 static void count_errors(struct smtp_front *s)
 {
 	unsigned errors = smtp_session_errors(s->engine), before = s->errors;
-	uint64_t wait_ms;
 
 	s->errors = errors;
 	if (errors <= before || errors <= ERRORS_AT_ONCE || s->service == LISTEN_LMTP ||
 	    s->env->stopping)
 		return;
-	wait_ms = (uint64_t)(errors - ERRORS_AT_ONCE) * SLOW_STEP_MS;
-	s->slow_until = loop_now_ms(s->env->loop) + (wait_ms < SLOW_MAX_MS ? wait_ms : SLOW_MAX_MS);
+	uint64_t steps =
+	    errors - ERRORS_AT_ONCE < SLOW_STEPS ? errors - ERRORS_AT_ONCE : SLOW_STEPS;
+	uint64_t wait_ms = steps * s->env->config->limits.error_delay_ms;
+	s->slow_until = wait_ms ? loop_now_ms(s->env->loop) + wait_ms : 0;
 }
 
 /* ---- time --------------------------------------------------------------------------------------- */

@@ -218,6 +218,7 @@ static void world_open(struct world *w)
 	buf_init(&w->last, 4096);
 	w->config.hostname = STR("mx.example.org");
 	w->config.limits = (struct config_limits){ .message_bytes = 1 << 20,
+		.error_delay_ms = 1000,
 		.recipients = 100,
 		.smtp_idle_s = 300,
 		.signin_s = 60,
