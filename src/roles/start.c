@@ -21,6 +21,7 @@ static const enum role_id graph[][2] = {
 	{ ROLE_CORE, ROLE_KEYS },
 	{ ROLE_CORE, ROLE_WORKER },
 	{ ROLE_CORE, ROLE_RELAY },
+	{ ROLE_WORKER, ROLE_RELAY },
 };
 
 bool start_are_joined(enum role_id a, enum role_id b)

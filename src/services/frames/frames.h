@@ -89,6 +89,16 @@ enum {
 	FRAME(CONTENT_INDEX, content_index, 1, U64(job) U64(body_at) U64(body_bytes) STR(body, INLINE_BODY_MAX)) \
 	/* index inline, or fd 0 (sealed memfd) when it is above INLINE_BODY_MAX. formats/message_index.h */ \
 	FRAME(CONTENT_RESULT, content_result, 1, BOOL(ok) U64(index_bytes) STR(index, INLINE_BODY_MAX) STR(why, 240)) \
+	/* ---- core -> worker: who really sent it? services/judge/judge.h ---- only_clean: only look for fields that \
+	 * claim to be ours. Body as above. */ \
+	FRAME(CONTENT_JUDGE, content_judge, 1, \
+		U64(job) STR(peer_address, 64) STR(helo, 256) STR(sender, ADDRESS_MAX) U32(time_ms) BOOL(only_clean) \
+		U64(body_at) U64(body_bytes) STR(body, INLINE_BODY_MAX)) \
+	/* judgement: services/judge/judgement.h */ \
+	FRAME(CONTENT_JUDGED, content_judged, 0, BOOL(ok) STR(judgement, 60000) STR(why, 240)) \
+	/* ---- worker -> relay: a question to the DNS ---- kind: enum dns_type; answer: dns_pack.h */ \
+	FRAME(DNS_ASK, dns_ask, 0, U32(kind) STR(name, 256)) \
+	FRAME(DNS_ANSWER, dns_answer, 0, STR(answer, 60000)) \
 	/* ---- core -> relay: one attempt at recipients of one message that share a destination ---- \
 	 * way: enum relay_way; recipients: outbound.h; body inline, or fd 0 (sealed memfd). */ \
 	FRAME(DELIVER, deliver, 1, \

@@ -152,11 +152,33 @@ static void on_readable(void *arg, unsigned events)
 
 /* ---- asking ---- */
 
+enum { NAME_TEXT_MAX = 4 * DNS_NAME_MAX + 2 };
+
+/* libunbound reads names as in a zone file: a backslash, a blank or a quote would not stand for itself there. */
+static void name_to_text(str name, char out[NAME_TEXT_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < name.len && i < DNS_NAME_MAX; i++) {
+		unsigned char c = (unsigned char)name.ptr[i];
+		if (ascii_is_alnum((char)c) || c == '.' || c == '-' || c == '_') {
+			out[n++] = (char)c;
+			continue;
+		}
+		out[n++] = '\\';
+		out[n++] = (char)('0' + c / 100);
+		out[n++] = (char)('0' + c / 10 % 10);
+		out[n++] = (char)('0' + c % 10);
+	}
+	out[n++] = '.';
+	out[n] = '\0';
+}
+
 struct resolver_query *resolver_ask(
     struct resolver *r, const struct dns_question *question, resolver_fn *fn, void *arg)
 {
 	struct resolver_query *q = calloc(1, sizeof(*q));
-	char name[DNS_NAME_MAX + 2];
+	char name[NAME_TEXT_MAX];
 
 	if (!q)
 		abort();
@@ -169,7 +191,7 @@ struct resolver_query *resolver_ask(
 	r->first = q;
 	r->open++;
 	q->timer = timer_new(r->loop, on_timer, q);
-	snprintf(name, sizeof(name), STR_FMT ".", STR_ARG(question->name));
+	name_to_text(question->name, name);
 	if (r->open <= RESOLVE_OPEN_MAX && dns_name_is_valid(question->name))
 		q->is_asked = ub_resolve_async(r->ctx, name, (int)question->type, CLASS_IN, q,
 		                  on_answer, &q->async_id) == 0;
