@@ -74,7 +74,7 @@ bool schedule_take(struct schedule *s, int64_t now, struct schedule_job *out);
 int64_t schedule_next_at(struct schedule *s, uint32_t attempts, int64_t now);
 /* An entry of a job waits until next_at. */
 void schedule_retry(struct schedule *s, uint64_t id, int64_t next_at, uint32_t attempts);
-void schedule_done(struct schedule *s, uint64_t job, enum schedule_verdict verdict, int64_t now);
+void schedule_done(struct schedule *s, uint64_t number, enum schedule_verdict verdict, int64_t now);
 
 /* When schedule_take may have something new without any other call; INT64_MAX: never. */
 int64_t schedule_due(const struct schedule *s);
