@@ -1,4 +1,5 @@
 /* buzon backup, restore. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 
 #include "base/fd.h"
 #include "cli/cli.h"
+#include "services/keys/dkim_files.h"
 #include "services/store/maintain.h"
 
 #define BACKUP_USAGE "backup DIRECTORY"
@@ -113,6 +115,42 @@ static int copy_credentials(const char *from, const char *to)
 	    _("passwords change so often just now that they cannot be copied; try again"));
 }
 
+/* ---- keys for DKIM ---- */
+
+/* Written once and never changed: whatever is there is whole. */
+static int copy_keys(const char *from, const char *to)
+{
+	char source[4200], target[4200], dir[4100];
+	const struct dirent *entry;
+	int status = 0;
+
+	snprintf(dir, sizeof(dir), "%s/" DKIM_DIRECTORY, from);
+	DIR *list = opendir(dir);
+	if (!list)
+		return errno == ENOENT ? 0 : cli_fail(EXIT_NO, _("cannot read '%s': %m"), dir);
+	snprintf(target, sizeof(target), "%s/" DKIM_DIRECTORY, to);
+	if (mkdir(target, 0700) < 0 && errno != EEXIST)
+		status = cli_fail(EXIT_NO, _("cannot write to '%s': %m"), target);
+	while (status == 0 && (entry = readdir(list))) {
+		if (!str_ends(str_c(entry->d_name), STR(".pem")))
+			continue;
+		snprintf(source, sizeof(source), "%.3900s/%.255s", dir, entry->d_name);
+		snprintf(
+		    target, sizeof(target), "%.3900s/" DKIM_DIRECTORY "/%.255s", to, entry->d_name);
+		if (copy_file(source, target) < 0)
+			status = cli_fail(EXIT_NO, _("cannot write to '%s': %m"), target);
+	}
+	closedir(list);
+	return status;
+}
+
+static int copy_secrets(const char *from, const char *to)
+{
+	int status = copy_credentials(from, to);
+
+	return status ? status : copy_keys(from, to);
+}
+
 static int say_done(const struct cli *c, const char *kind, const char *where)
 {
 	if (c->json)
@@ -150,7 +188,7 @@ int cli_backup(struct cli *c)
 	store_close(store);
 	if (result < 0)
 		return cli_fail_err(&err);
-	status = copy_credentials(data, c->argv[0]);
+	status = copy_secrets(data, c->argv[0]);
 	return status ? status : say_done(c, "backup", c->argv[0]);
 }
 
@@ -169,6 +207,6 @@ int cli_restore(struct cli *c)
 	snprintf(path, sizeof(path), "%s/" STORE_DIRECTORY, data);
 	if (store_restore(c->argv[0], path, &progress, &err) < 0)
 		return cli_fail_err(&err);
-	status = copy_credentials(c->argv[0], data);
+	status = copy_secrets(c->argv[0], data);
 	return status ? status : say_done(c, "restore", data);
 }

@@ -36,8 +36,8 @@ struct cli {
 
 typedef int cli_fn(struct cli *c);
 
-cli_fn cli_serve, cli_role, cli_check, cli_domain, cli_account, cli_alias, cli_queue, cli_story,
-    cli_backup, cli_restore, cli_send;
+cli_fn cli_serve, cli_role, cli_check, cli_domain, cli_account, cli_alias, cli_dkim, cli_queue,
+    cli_story, cli_backup, cli_restore, cli_send;
 
 /* Reads the configuration; says what is wrong with it. 0 or the exit status. */
 int cli_config(struct cli *c);
@@ -60,6 +60,8 @@ int cli_password(bool confirm, char *out, size_t size);
  * the request. Facts are printed by print, or as JSON. Returns the exit status. */
 typedef void cli_print_fn(void *arg, const json_t *fact);
 int cli_admin(struct cli *c, json_t *request, cli_print_fn *print, void *arg);
+/* The same, and every fact is given to print, also with --json. */
+int cli_collect(struct cli *c, json_t *request, cli_print_fn *print, void *arg);
 /* Connects to the control socket: a descriptor, or -1 when no server runs. */
 int cli_connect(const struct cli *c);
 /* Sends the request (NULL: the caller sends it) over an open control connection and shows what is

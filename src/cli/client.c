@@ -200,3 +200,13 @@ int cli_admin(struct cli *c, json_t *request, cli_print_fn *print, void *arg)
 	json_decref(request);
 	return status;
 }
+
+int cli_collect(struct cli *c, json_t *request, cli_print_fn *print, void *arg)
+{
+	bool json = c->json;
+
+	c->json = false;
+	int status = cli_admin(c, request, print, arg);
+	c->json = json;
+	return status;
+}

@@ -21,6 +21,8 @@ static const struct command {
 	    N_("people who have mail here") },
 	{ "alias", cli_alias, "add ADDRESS TARGET... | remove ADDRESS | list",
 	    N_("addresses that lead to others") },
+	{ "dkim", cli_dkim, "create|rotate|activate DOMAIN | remove DOMAIN SELECTOR | list",
+	    N_("keys that sign mail of a domain") },
 	{ "queue", cli_queue, "list | show ID", N_("mail that waits to leave") },
 	{ "story", cli_story, "MESSAGE-ID|ADDRESS|ID",
 	    N_("what happened to a message, step by step") },

@@ -51,6 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		role_rig_open(&rig, &role_keys, ROLE_KEYS);
 		role_rig_join(&rig, ROLE_FRONT_MX);
 		role_rig_join(&rig, ROLE_FRONT_USER);
+		role_rig_join(&rig, ROLE_CORE);
 		is_open = true;
 	}
 	role_rig_run(&rig, str_new(data, size));

@@ -67,6 +67,8 @@ static void grant_sockets(struct child *c)
 	if (c->id == ROLE_CORE)
 		link_send(c->link, &frame_def_control_socket,
 		    &(struct frame_control_socket){ .version = 1 }, &s->control, 1, NULL);
+	if (c->id == ROLE_KEYS)
+		supervisor_give_dkim(s, 0);
 	for (size_t i = 0; i < s->sockets.count; i++)
 		supervisor_grant_socket(c, &s->sockets.list[i]);
 }
@@ -75,7 +77,7 @@ static int on_frame(void *owner, struct link *link, struct link_frame *in);
 static void on_lost(void *owner, struct link *link, str why);
 
 static const struct frame_def *const accepts[] = { &frame_def_role_ready, &frame_def_role_pong,
-	&frame_def_role_reloaded, NULL };
+	&frame_def_role_reloaded, &frame_def_dkim_changed, NULL };
 
 static void attach(struct child *c, int fd)
 {
@@ -158,6 +160,10 @@ static int on_frame(void *owner, struct link *link, struct link_frame *in)
 		announce(c->s);
 	} else if (in->def == &frame_def_role_reloaded) {
 		return on_reloaded(c, in);
+	} else if (in->def == &frame_def_dkim_changed) {
+		if (c->id != ROLE_CORE)
+			return -1;
+		supervisor_give_dkim(c->s, in->request);
 	}
 	return 0;
 }

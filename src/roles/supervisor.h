@@ -113,6 +113,10 @@ int supervisor_open_data(const struct config *c, int *out_dir, int *out_lock, st
 void supervisor_write_status(struct supervisor *s);
 bool supervisor_all_ready(struct supervisor *s);
 
+/* ---- supervisor_dkim.c ---- */
+/* Hands role keys the keys for DKIM, read anew. request: of core, which is told when keys has them; else 0. */
+void supervisor_give_dkim(struct supervisor *s, uint32_t request);
+
 /* ---- supervisor_certs.c ---- */
 /* Reads and checks all certificates and keys; two bundles: for fronts, and (with keys) for keys. */
 int supervisor_certificates(

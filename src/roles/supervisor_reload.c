@@ -50,6 +50,7 @@ void supervisor_reload_rest(struct supervisor *s)
 			send_reload(c);
 	}
 	supervisor_resize(s);
+	supervisor_give_dkim(s, 0);
 	log_event(&s->log, "configuration taken anew", F_INT("generation", s->generation));
 }
 

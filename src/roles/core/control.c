@@ -105,6 +105,39 @@ static int remove_credential(void *owner, str account, struct err *err)
 	return call.result;
 }
 
+static void on_dkim_taken(void *arg, struct link_frame *reply)
+{
+	struct call *call = arg;
+	struct frame_dkim_taken r;
+
+	if (!reply || frame_decode(reply->def, reply->payload, &r, call->err) < 0)
+		err_set(call->err, ERR_RETRY, "the supervisor did not answer; try again");
+	else if (!r.ok)
+		err_set(call->err, ERR_RETRY, STR_FMT, STR_ARG(r.why));
+	else
+		call->result = 0;
+	sem_post(&call->done);
+}
+
+static void tell_supervisor(void *arg)
+{
+	struct call *call = arg;
+
+	link_request(call->core->role->links[ROLE_SUPERVISOR][0], &frame_def_dkim_changed,
+	    &(struct frame_dkim_changed){ .version = 1 }, NULL, 0, &frame_def_dkim_taken,
+	    on_dkim_taken, call);
+}
+
+/* [pool] */
+static int dkim_changed(void *owner, struct err *err)
+{
+	struct call call;
+
+	call_init(&call, owner, err);
+	call_wait(&call, tell_supervisor);
+	return call.result;
+}
+
 static void disconnect(void *arg)
 {
 	struct call *call = arg;
@@ -235,6 +268,7 @@ static void run_request(struct client *client, const json_t *request)
 		.credential_set = set_credential,
 		.credential_remove = remove_credential,
 		.account_changed = account_changed,
+		.dkim_changed = dkim_changed,
 		.queue_changed = queue_changed,
 		.owner = c,
 	};

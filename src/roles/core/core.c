@@ -373,6 +373,7 @@ static int make_queue(struct core *c, struct err *err)
 	        .loop = c->role->loop,
 	        .log = &c->role->log,
 	        .config = c->role->config,
+	        .signer = c->signer,
 	        .env = { .owner = c,
 	            .is_ready = relay_is_ready,
 	            .deliver = deliver_by_relay,
@@ -450,6 +451,7 @@ static int core_start(struct role *r, struct err *err)
 	if (!c->pool)
 		return err_set(err, ERR_SYSTEM, "no threads can be started");
 	make_services(c);
+	core_sign_start(c);
 	return make_queue(c, err);
 }
 

@@ -8,10 +8,13 @@
 #ifndef BUZON_ROLES_CORE_CORE_H
 #define BUZON_ROLES_CORE_CORE_H
 
+#include <pthread.h>
+
 #include "net/listener.h"
 #include "roles/role.h"
 #include "services/intake/intake.h"
 #include "services/queue/queue.h"
+#include "services/sign/sign.h"
 #include "sessions/imap/server.h"
 #include "sessions/pool.h"
 #include "sessions/pop3/server.h"
@@ -24,6 +27,8 @@ struct core {
 	struct pool *pool;
 	struct intake *intake;
 	struct queue *queue;
+	struct signer *signer;
+	pthread_t loop_thread;
 	struct imap_server *imap;
 	struct pop3_server *pop3;
 	struct listener *control;
@@ -42,6 +47,9 @@ typedef void core_index_fn(void *arg, str index, bool is_poison);
 /* bytes or fd stay valid until fn was called. */
 void core_index(struct core *c, str bytes, int fd, uint64_t offset, uint64_t length,
     core_index_fn *fn, void *arg);
+
+/* ---- sign.c: signatures by role keys ---- */
+void core_sign_start(struct core *c);
 
 /* ---- control.c: the control socket ---- */
 void core_control_start(struct core *c, int listening_fd);

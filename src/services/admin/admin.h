@@ -1,4 +1,4 @@
-/* admin.h: what `buzon domain`, `account`, `alias`, `queue`, `story`, `check` do.
+/* admin.h: what `buzon domain`, `account`, `alias`, `dkim`, `queue`, `story`, `check` do.
  *
  * Purpose    One implementation for both ways: inside core for a running server (control socket), and
  *            in the command itself when no server runs.
@@ -30,6 +30,9 @@ struct admin_env {
 	void (*queue_changed)(void *owner, uint64_t id);
 	/* The password changed, or the account is gone: sessions end. May be NULL. */
 	void (*account_changed)(void *owner, uint64_t account);
+	/* Files of private keys for DKIM changed: role keys reads them before this returns. Blocks. NULL: no server
+	 * runs, so nobody has read any. */
+	int (*dkim_changed)(void *owner, struct err *err);
 	void *owner;
 };
 

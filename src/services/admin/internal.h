@@ -34,6 +34,7 @@ admin_fn admin_domain_add, admin_domain_list, admin_domain_remove, admin_domain_
 admin_fn admin_account_add, admin_account_list, admin_account_remove, admin_account_password,
     admin_account_quota;
 admin_fn admin_alias_add, admin_alias_list, admin_alias_remove;
+admin_fn admin_dkim_add, admin_dkim_list, admin_dkim_activate, admin_dkim_remove, admin_dkim_reload;
 admin_fn admin_queue_list, admin_queue_show, admin_queue_hold, admin_queue_release,
     admin_queue_drop;
 admin_fn admin_story, admin_check, admin_status;

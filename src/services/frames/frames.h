@@ -85,6 +85,13 @@ enum {
 	 * the hash that goes with it (the whole message for Ed25519). */ \
 	FRAME(KEY_SIGN, key_sign, 0, U32(key) U32(scheme) STR(digest, 8192)) \
 	FRAME(KEY_SIGNATURE, key_signature, 0, BOOL(ok) STR(signature, 1024)) \
+	/* ---- core -> keys ---- name: SELECTOR._domainkey.DOMAIN; answered by KEY_SIGNATURE. */ \
+	FRAME(DKIM_SIGN, dkim_sign, 0, STR(name, 256) U32(scheme) STR(digest, 64)) \
+	/* ---- supervisor -> keys ---- fd 0: sealed memfd with all keys for DKIM (services/keys/dkim_files.h). */ \
+	FRAME(DKIM_KEYS, dkim_keys, 1, U32(version)) \
+	/* ---- core -> supervisor: their files changed; the reply comes when keys has the new ones ---- */ \
+	FRAME(DKIM_CHANGED, dkim_changed, 0, U32(version)) \
+	FRAME(DKIM_TAKEN, dkim_taken, 0, BOOL(ok) STR(why, 240)) \
 	/* ---- core -> worker ---- body inline, or in fd 0 from body_at on */ \
 	FRAME(CONTENT_INDEX, content_index, 1, U64(job) U64(body_at) U64(body_bytes) STR(body, INLINE_BODY_MAX)) \
 	/* index inline, or fd 0 (sealed memfd) when it is above INLINE_BODY_MAX. formats/message_index.h */ \

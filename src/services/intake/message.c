@@ -233,9 +233,10 @@ static void fill_delivery(struct work *w)
 	d->submitter = w->tx->account;
 	d->envid = w->facts.envid;
 	d->ret = w->facts.ret;
-	d->queue_flags = (w->facts.utf8 ? 1u : 0) | (w->facts.requiretls ? 2u : 0) |
-	                 (w->index.flags & INDEX_HAS_8BIT ? 4u : 0) |
-	                 (w->facts.body_type == 2 ? 8u : 0);
+	d->queue_flags =
+	    (w->facts.utf8 ? 1u : 0) | (w->facts.requiretls ? 2u : 0) |
+	    (w->index.flags & INDEX_HAS_8BIT ? 4u : 0) | (w->facts.body_type == 2 ? 8u : 0) |
+	    (w->tx->account || w->tx->is_trusted ? (uint32_t)STORE_QUEUE_SUBMITTED : 0);
 	d->expires_at = d->now + w->in->config->queue_life_s;
 	d->targets = w->tx->targets;
 	d->target_count = w->tx->target_count;

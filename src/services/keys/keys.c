@@ -7,10 +7,13 @@
 #include <openssl/x509.h>
 #include <stdlib.h>
 
-enum { KEYS_MAX = 256, SIGNATURE_MAX = 1024 };
+#include "base/fd.h"
+
+enum { KEYS_MAX = 1024, SIGNATURE_MAX = 1024, NAME_MAX_BYTES = 256 };
 
 struct keys {
 	EVP_PKEY *list[KEYS_MAX];
+	char names[KEYS_MAX][NAME_MAX_BYTES]; /* empty: one with a certificate */
 	size_t count;
 };
 
@@ -94,6 +97,40 @@ int keys_add(struct keys *k, str name, str chain, str key, struct err *err)
 	BIO_free(key_bio);
 	BIO_free(chain_bio);
 	return result;
+}
+
+int keys_add_named(struct keys *k, str name, str key, struct err *err)
+{
+	BIO *bio = memory(key);
+	EVP_PKEY *pkey = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	int result = 0;
+
+	if (!pkey)
+		result = err_set(err, ERR_INPUT,
+		    "key '" STR_FMT "': the file holds no PEM key without passphrase",
+		    STR_ARG(name));
+	else if (k->count == KEYS_MAX || name.len >= NAME_MAX_BYTES)
+		result = err_set(
+		    err, ERR_LIMIT, "more than %d keys, or a name that is too long", KEYS_MAX);
+	if (result == 0) {
+		memcpy(k->names[k->count], name.ptr, name.len);
+		k->list[k->count++] = TAKE(pkey);
+	}
+	ERR_clear_error();
+	EVP_PKEY_free(pkey);
+	BIO_free(bio);
+	return result;
+}
+
+bool keys_find(const struct keys *k, str name, uint32_t *out)
+{
+	for (size_t i = 0; i < k->count; i++) {
+		if (name.len && str_ieq(str_c(k->names[i]), name)) {
+			*out = (uint32_t)i;
+			return true;
+		}
+	}
+	return false;
 }
 
 static const struct scheme *find_scheme(uint16_t code, int type)

@@ -44,7 +44,8 @@ struct queue_job {
 
 	struct store_message message;
 	struct store_blob blob;
-	str body; /* as it goes out: without our Return-Path field */
+	str body;   /* as it goes out: without our Return-Path field */
+	str fields; /* that it gets in front: signatures */
 	bool has_blob;
 	struct frame_deliver frame;
 	int fd;
@@ -65,6 +66,7 @@ struct queue {
 	struct loop *loop;
 	const struct log *log;
 	const struct config *config;
+	struct signer *signer;
 	struct queue_env env;
 	struct schedule *schedule;
 	struct timer *timer, *sweep;

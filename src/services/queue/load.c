@@ -43,6 +43,22 @@ int queue_load_message(struct queue_job *job, struct err *err)
 	return 0;
 }
 
+/* RFC 6376 §5: signed as it leaves, for the domain of its author. Mail that only passes through here is left as it
+ * is, whoever it says it is from. */
+static int sign_message(struct queue_job *job, struct err *err)
+{
+	const struct store_queue_item *row = &job->items[0].row;
+	struct signer *signer = job->queue->signer;
+
+	if (!signer || !(row->flags & STORE_QUEUE_SUBMITTED))
+		return 0;
+	return signer_sign(signer,
+	    &(struct signer_mail){ .message = job->body,
+	        .sha256 = job->message.blob.sha256,
+	        .accepted_at = row->created_at },
+	    job->now, job->arena, &job->fields, err);
+}
+
 /* Recipients that do not fit into the frame stay ready: their turn comes with the next job. */
 static str pack_recipients(struct queue_job *job)
 {
@@ -69,7 +85,7 @@ static int seal_body(struct queue_job *job, struct err *err)
 {
 	AUTO_FD fd = memfd_create("outbound", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (fd < 0 || fd_write_all(fd, job->body) < 0 ||
+	if (fd < 0 || fd_write_all(fd, job->fields) < 0 || fd_write_all(fd, job->body) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return err_set(err, ERR_RETRY, "no memory for a message on its way out: %m");
 	job->fd = TAKE_FD(fd);
@@ -111,6 +127,18 @@ static void choose_way(struct queue_job *job, struct frame_deliver *f)
 	f->tls = c->smart_host_clear ? RELAY_TLS_OPPORTUNISTIC : RELAY_TLS_VERIFIED;
 }
 
+static str whole_body(const struct queue_job *job)
+{
+	size_t bytes = job->fields.len + job->body.len;
+
+	if (str_empty(job->fields))
+		return job->body;
+	char *whole = arena_alloc(job->arena, bytes);
+	memcpy(whole, job->fields.ptr, job->fields.len);
+	memcpy(whole + job->fields.len, job->body.ptr, job->body.len);
+	return str_new(whole, bytes);
+}
+
 static int make_frame(struct queue_job *job, struct err *err)
 {
 	const struct store_queue_item *row = &job->items[0].row;
@@ -123,12 +151,12 @@ static int make_frame(struct queue_job *job, struct err *err)
 		.ret = row->ret,
 		.flags = row->flags & (RELAY_UTF8 | RELAY_REQUIRETLS | RELAY_8BIT | RELAY_BINARY),
 		.recipients = pack_recipients(job),
-		.body_bytes = job->body.len,
+		.body_bytes = job->fields.len + job->body.len,
 	};
 	choose_way(job, f);
-	if (job->body.len + f->recipients.len > INLINE_BODY_MAX)
+	if (f->body_bytes + f->recipients.len > INLINE_BODY_MAX)
 		return seal_body(job, err);
-	f->body = job->body;
+	f->body = whole_body(job);
 	return 0;
 }
 
@@ -139,6 +167,8 @@ void queue_load(struct queue_job *job)
 	job->outcome = load_rows(job, &err);
 	if (job->outcome == 0 && job->count > 0)
 		job->outcome = queue_load_message(job, &err);
+	if (job->outcome == 0 && job->count > 0)
+		job->outcome = sign_message(job, &err);
 	if (job->outcome == 0 && job->count > 0)
 		job->outcome = make_frame(job, &err);
 	job->err = err;

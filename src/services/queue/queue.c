@@ -295,6 +295,7 @@ struct queue *queue_new(const struct queue_options *o, struct err *err)
 		.loop = o->loop,
 		.log = o->log,
 		.config = o->config,
+		.signer = o->signer,
 		.env = o->env,
 		.next_job = 1 };
 	q->schedule = schedule_new(&(struct schedule_limits){

@@ -21,6 +21,7 @@
 #include "services/deliver/deliver.h"
 #include "services/frames/frames.h"
 #include "services/intake/intake.h"
+#include "services/sign/sign.h"
 
 enum { QUEUE_JOBS_MAX = 100, QUEUE_CONNECTIONS_MAX = 20 };
 
@@ -46,6 +47,7 @@ struct queue_options {
 	struct loop *loop;
 	const struct log *log;
 	const struct config *config;
+	struct signer *signer; /* NULL: nothing is signed */
 	struct queue_env env;
 };
 

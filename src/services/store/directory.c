@@ -38,6 +38,18 @@ static void fill_alias(const struct db_rows *rows, struct arena *a, void *out)
 	};
 }
 
+static void fill_dkim(const struct db_rows *rows, struct arena *a, void *out)
+{
+	*(struct store_dkim_key *)out = (struct store_dkim_key){
+		.domain = arena_str(a, db_bytes(rows, 0)),
+		.selector = arena_str(a, db_bytes(rows, 1)),
+		.algorithm = arena_str(a, db_bytes(rows, 2)),
+		.public_key = arena_str(a, db_bytes(rows, 3)),
+		.created_at = db_int(rows, 4),
+		.active_from = db_int(rows, 5),
+	};
+}
+
 struct listing {
 	enum db_statement id;
 	size_t size;
@@ -95,6 +107,14 @@ int store_alias_list(
     struct store *s, struct arena *a, struct store_alias **out, size_t *out_count, struct err *err)
 {
 	static const struct listing l = { DB_ALIAS_LIST, sizeof(**out), fill_alias };
+
+	return list_all(s, &l, a, out, out_count, err);
+}
+
+int store_dkim_list(struct store *s, struct arena *a, struct store_dkim_key **out,
+    size_t *out_count, struct err *err)
+{
+	static const struct listing l = { DB_DKIM_LIST, sizeof(**out), fill_dkim };
 
 	return list_all(s, &l, a, out, out_count, err);
 }
@@ -208,10 +228,11 @@ int txn_domain_remove(struct store_txn *t, str name, struct err *err)
 		return -1;
 	int found = txn_look_up(t, DB_DOMAIN_IN_USE, DB_ARGS(DB_INT(id)), &used, err);
 	if (found != 0)
-		return found < 0 ? -1
-		                 : err_set(err, ERR_DENIED,
-		                       "domain '" STR_FMT "' still has accounts or aliases",
-		                       STR_ARG(name));
+		return found < 0
+		           ? -1
+		           : err_set(err, ERR_DENIED,
+		                 "domain '" STR_FMT "' still has accounts, aliases or DKIM keys",
+		                 STR_ARG(name));
 	t->directory_changed = true;
 	return txn_run(t, DB_DOMAIN_REMOVE, DB_ARGS(DB_INT(id)), err);
 }
@@ -348,4 +369,71 @@ int txn_alias_remove(struct store_txn *t, str address, struct err *err)
 		                       STR_ARG(address));
 	t->directory_changed = true;
 	return txn_run(t, DB_ALIAS_REMOVE, DB_ARGS(DB_TEXT(address)), err);
+}
+
+/* ---- keys for DKIM ---- */
+
+static int dkim_find(
+    struct store_txn *t, uint64_t domain, str selector, int *out_found, struct err *err)
+{
+	int64_t ignored;
+
+	*out_found =
+	    txn_look_up(t, DB_DKIM_FIND, DB_ARGS(DB_INT(domain), DB_TEXT(selector)), &ignored, err);
+	return *out_found < 0 ? -1 : 0;
+}
+
+int txn_dkim_add(struct store_txn *t, const struct store_dkim_key *key, struct err *err)
+{
+	uint64_t domain = 0;
+	int found;
+
+	if (domain_id(t, key->domain, &domain, err) < 0 ||
+	    dkim_find(t, domain, key->selector, &found, err) < 0)
+		return -1;
+	if (found)
+		return err_set(err, ERR_DENIED,
+		    "domain '" STR_FMT "' already has a DKIM key with the selector '" STR_FMT "'",
+		    STR_ARG(key->domain), STR_ARG(key->selector));
+	t->directory_changed = true;
+	return txn_run(t, DB_DKIM_ADD,
+	    DB_ARGS(DB_INT(domain), DB_TEXT(key->selector), DB_TEXT(key->algorithm),
+	        DB_TEXT(key->public_key), DB_INT(t->now), DB_INT(key->active_from)),
+	    err);
+}
+
+static int dkim_must_be_there(
+    struct store_txn *t, str name, str selector, uint64_t *out_domain, struct err *err)
+{
+	int found;
+
+	if (domain_id(t, name, out_domain, err) < 0 ||
+	    dkim_find(t, *out_domain, selector, &found, err) < 0)
+		return -1;
+	if (!found)
+		return err_set(err, ERR_DENIED,
+		    "domain '" STR_FMT "' has no DKIM key with the selector '" STR_FMT "'",
+		    STR_ARG(name), STR_ARG(selector));
+	t->directory_changed = true;
+	return 0;
+}
+
+int txn_dkim_activate(
+    struct store_txn *t, str domain, str selector, int64_t active_from, struct err *err)
+{
+	uint64_t id = 0;
+
+	if (dkim_must_be_there(t, domain, selector, &id, err) < 0)
+		return -1;
+	return txn_run(
+	    t, DB_DKIM_ACTIVATE, DB_ARGS(DB_INT(id), DB_TEXT(selector), DB_INT(active_from)), err);
+}
+
+int txn_dkim_remove(struct store_txn *t, str domain, str selector, struct err *err)
+{
+	uint64_t id = 0;
+
+	if (dkim_must_be_there(t, domain, selector, &id, err) < 0)
+		return -1;
+	return txn_run(t, DB_DKIM_REMOVE, DB_ARGS(DB_INT(id), DB_TEXT(selector)), err);
 }

@@ -127,7 +127,24 @@ int txn_account_language(struct store_txn *t, str address, str language, struct 
 int txn_alias_add(struct store_txn *t, str address, str targets, struct err *err);
 int txn_alias_remove(struct store_txn *t, str address, struct err *err);
 
-/* A counter that changes with every change of domains, accounts and aliases: callers that keep them
+/* A key for DKIM without its private half, which role keys alone can use. */
+struct store_dkim_key {
+	str domain, selector;
+	str algorithm;  /* "rsa" or "ed25519", as in k= of its record */
+	str public_key; /* base64, as in p= */
+	int64_t created_at;
+	int64_t active_from; /* 0: not before somebody says so. services/sign/state.h */
+};
+
+int store_dkim_list(struct store *s, struct arena *a, struct store_dkim_key **out,
+    size_t *out_count, struct err *err);
+/* created_at is set here. */
+int txn_dkim_add(struct store_txn *t, const struct store_dkim_key *key, struct err *err);
+int txn_dkim_activate(
+    struct store_txn *t, str domain, str selector, int64_t active_from, struct err *err);
+int txn_dkim_remove(struct store_txn *t, str domain, str selector, struct err *err);
+
+/* A counter that changes with every change of domains, accounts, aliases and keys: callers that keep them
  * in memory (services/route) reload when it moved. */
 uint64_t store_directory_version(struct store *s);
 
@@ -381,6 +398,9 @@ void store_watch_free(struct store_watch *w);
 /* ---- queue
  * ------------------------------------------------------------------------------------------ */
 
+/* In flags, beside those that relay is told. */
+enum { STORE_QUEUE_SUBMITTED = 1 << 17 };
+
 enum store_queue_state { QUEUE_WAITING, QUEUE_HELD, QUEUE_ACTIVE };
 
 /* One recipient of one message. */
@@ -393,7 +413,7 @@ struct store_queue_item {
 	str orcpt, envid;
 	uint32_t notify, ret; /* enum smtp_notify bits, RFC 3461 */
 	uint32_t flags; /* bit 0: SMTPUTF8 needed, bit 1: REQUIRETLS, bit 2: 8-bit body, bit 3:
-	                   binary body; bit 16: the sender knows of the delay */
+	                   binary body; bit 16: the sender knows of the delay; bit 17: submitted or made here */
 	enum store_queue_state state;
 	uint32_t attempts;
 	int64_t created_at, next_at, expires_at;

@@ -74,8 +74,16 @@
 	" PRIMARY KEY (day, hash, story)) STRICT, WITHOUT ROWID;" \
 	"CREATE TABLE story_day (day INTEGER PRIMARY KEY, bytes INTEGER NOT NULL) STRICT;"
 
+/* Public halves and when each began, or begins, to sign; the private ones are files of role keys. */
+#define TABLE_DKIM_KEY \
+	"CREATE TABLE dkim_key (" \
+	" domain INTEGER NOT NULL, selector TEXT NOT NULL, algorithm TEXT NOT NULL," \
+	" public_key TEXT NOT NULL, created_at INTEGER NOT NULL, active_from INTEGER NOT NULL," \
+	" PRIMARY KEY (domain, selector)) STRICT, WITHOUT ROWID;"
+
 const char *const schema_sqlite[SCHEMA_VERSION] = {
 	TABLE_META TABLES_DIRECTORY TABLES_MAILBOX TABLES_MESSAGE TABLE_QUEUE TABLES_STORY,
+	TABLE_DKIM_KEY,
 };
 
 /* clang-format on */

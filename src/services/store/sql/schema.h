@@ -6,7 +6,7 @@
 #ifndef BUZON_SERVICES_STORE_SQL_SCHEMA_H
 #define BUZON_SERVICES_STORE_SQL_SCHEMA_H
 
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 2 };
 
 extern const char *const schema_sqlite[SCHEMA_VERSION];
 
