@@ -47,8 +47,10 @@ static void print_key(void *arg, const json_t *f)
 	    fact_text(f, "selector"), fact_text(f, "algorithm"),
 	    dkim_state_text(fact_text(f, "state")), when);
 	if (strcmp(fact_text(f, "state"), "new") == 0)
-		printf(from ? _("      signs from then on; publish its record before (buzon dns %s)\n")
-		            : _("      publish its record (buzon dns %s), then: buzon dkim activate\n"),
+		printf(
+		    from
+		        ? _("      signs from then on; publish its record before (buzon dns %s)\n")
+		        : _("      publish its record (buzon dns %s), then: buzon dkim activate\n"),
 		    fact_text(f, "domain"));
 }
 
@@ -82,7 +84,8 @@ static void take_selector(void *arg, const json_t *f)
 
 	if (t->count == ROTATED_MAX)
 		return;
-	snprintf(t->algorithms[t->count], sizeof(t->algorithms[0]), "%s", fact_text(f, "algorithm"));
+	snprintf(
+	    t->algorithms[t->count], sizeof(t->algorithms[0]), "%s", fact_text(f, "algorithm"));
 	snprintf(t->selectors[t->count++], sizeof(t->selectors[0]), "%s", fact_text(f, "selector"));
 }
 
@@ -161,8 +164,8 @@ static int make_keys(struct making *m)
 		remove_files(m, m->count);
 		return status;
 	}
-	return cli_admin(m->cli,
-	    json_pack("{ss ss}", "command", "dkim list", "domain", m->domain), print_key, NULL);
+	return cli_admin(m->cli, json_pack("{ss ss}", "command", "dkim list", "domain", m->domain),
+	    print_key, NULL);
 }
 
 /* ---- words of the command ---- */
@@ -188,7 +191,8 @@ static int take_after(struct making *m, const char *after)
 	if (!after)
 		return 0;
 	if (num_parse_duration(str_c(after), AFTER_MAX_S, &seconds) < 0)
-		return cli_fail(EXIT_WRONG_USE, _("'%s' is no time; write for example 12h or 2d"), after);
+		return cli_fail(
+		    EXIT_WRONG_USE, _("'%s' is no time; write for example 12h or 2d"), after);
 	m->active_from = time_wall_s() + (int64_t)seconds;
 	return 0;
 }
@@ -201,8 +205,8 @@ static int take_algorithms(struct making *m, const char *algorithm)
 			m->keys[m->count++].algorithm = algorithms[i].name;
 	}
 	return m->count ? 0
-	                : cli_fail(EXIT_WRONG_USE, _("'%s' is no algorithm; choose rsa2048 or ed25519"),
-	                      algorithm);
+	                : cli_fail(EXIT_WRONG_USE,
+	                      _("'%s' is no algorithm; choose rsa2048 or ed25519"), algorithm);
 }
 
 static void name_keys(struct making *m, const struct taken *t, const char *selector)
@@ -244,12 +248,14 @@ static int create(struct cli *c, const char *domain, bool is_rotation, const cha
 	if (status == 0)
 		status = take_after(&m, options[2]);
 	if (status == 0)
-		status = cli_collect(c,
-		    json_pack("{ss ss}", "command", "dkim list", "domain", m.domain), take_selector, t);
+		status =
+		    cli_collect(c, json_pack("{ss ss}", "command", "dkim list", "domain", m.domain),
+		        take_selector, t);
 	if (status == 0 && is_rotation)
 		keep_used_algorithms(&m, t);
 	if (status == 0 && m.count == 0)
-		status = cli_fail(EXIT_NO, _("domain '%s' has no key yet; see: buzon dkim create"), m.domain);
+		status = cli_fail(
+		    EXIT_NO, _("domain '%s' has no key yet; see: buzon dkim create"), m.domain);
 	if (status == 0) {
 		name_keys(&m, t, options[0]);
 		status = make_keys(&m);
@@ -268,8 +274,8 @@ static int remove_key(struct cli *c, const char *domain, const char *selector, b
 
 	if (status == 0)
 		status = cli_admin(c,
-		    json_pack("{ss ss ss sb}", "command", "dkim remove", "domain", m.domain, "selector",
-		        selector, "force", force),
+		    json_pack("{ss ss ss sb}", "command", "dkim remove", "domain", m.domain,
+		        "selector", selector, "force", force),
 		    NULL, NULL);
 	if (status)
 		return status;
@@ -281,8 +287,7 @@ static int remove_key(struct cli *c, const char *domain, const char *selector, b
 
 static int activate(struct cli *c)
 {
-	json_t *request =
-	    json_pack("{ss ss}", "command", "dkim activate", "domain", c->argv[1]);
+	json_t *request = json_pack("{ss ss}", "command", "dkim activate", "domain", c->argv[1]);
 
 	if (c->argc == 3)
 		json_object_set_new(request, "selector", json_string(c->argv[2]));

@@ -8,7 +8,13 @@
 #include "roles/core/core.h"
 
 /* Longer than keys ever takes, shorter than the supervisor needs to find that it hangs. */
-enum { PATIENCE_S = 5, LOOP_PATIENCE_MS = 1000, NAME_BYTES = 256, DIGEST_BYTES = 64, SIGNATURE_BYTES = 1024 };
+enum {
+	PATIENCE_S = 5,
+	LOOP_PATIENCE_MS = 1000,
+	NAME_BYTES = 256,
+	DIGEST_BYTES = 64,
+	SIGNATURE_BYTES = 1024
+};
 
 /* Belongs to two: the thread that waits, which may give up, and the loop, which may be answered late. */
 struct asking {
@@ -134,7 +140,8 @@ static int dkim_by_keys(
 	if (is_signed)
 		return 0;
 	return err_set(err, ERR_RETRY,
-	    is_there ? "role keys has no usable key '" STR_FMT "'; look into the directory keys of the data "
+	    is_there ? "role keys has no usable key '" STR_FMT
+	               "'; look into the directory keys of the data "
 	               "directory, or remove the key with buzon dkim remove"
 	             : "role keys does not answer (key '" STR_FMT "')",
 	    STR_ARG(name));
@@ -143,6 +150,6 @@ static int dkim_by_keys(
 void core_sign_start(struct core *c)
 {
 	c->loop_thread = pthread_self();
-	c->signer = signer_new(c->store, &c->role->log,
-	    &(struct signer_env){ .owner = c, .sign = dkim_by_keys });
+	c->signer = signer_new(
+	    c->store, &c->role->log, &(struct signer_env){ .owner = c, .sign = dkim_by_keys });
 }

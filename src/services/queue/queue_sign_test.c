@@ -138,8 +138,8 @@ static size_t good_signatures(str message)
 	dkim_verify_body(v, str_skip(message, header.len));
 	dkim_verify_body_end(v);
 	while (dkim_verify_next_question(v, &q)) {
-		struct dns_record r = { .data =
-			                    str_c(dkim.record[str_starts(q.name, STR("ed")) ? 1 : 0]) };
+		struct dns_record r = { .data = str_c(
+			                    dkim.record[str_starts(q.name, STR("ed")) ? 1 : 0]) };
 		dkim_verify_answer(
 		    v, q.id, &(struct dns_answer){ .status = DNS_OK, .records = &r, .count = 1 });
 	}
