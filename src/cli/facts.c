@@ -155,6 +155,18 @@ static void print_returned(const json_t *f)
 	print_trace(f);
 }
 
+/* "none" for a message that came by the null path: HELO says it then. */
+static void print_judged(const json_t *f)
+{
+	const char *spf = *fact(f, "spf") ? fact(f, "spf") : fact(f, "helo");
+
+	printf(_("judged (%s, rule: %s)\n"), fact(f, "action"), fact(f, "rule"));
+	printf("      SPF: %s\n      DKIM: %s\n      DMARC: %s\n      iprev: %s\n", spf,
+	    fact(f, "dkim"), fact(f, "dmarc"), fact(f, "iprev"));
+	if (*fact(f, "forged"))
+		printf(_("      fields in our name removed: %s\n"), fact(f, "forged"));
+}
+
 static void print_step(void *arg, const json_t *f)
 {
 	char when[TIME_ISO_BYTES];
@@ -184,6 +196,8 @@ static void print_step(void *arg, const json_t *f)
 	else if (strcmp(step, "delayed") == 0)
 		printf(_("still waiting for <%s>; <%s> was told of the delay\n"), fact(f, "to"),
 		    fact(f, "told"));
+	else if (strcmp(step, "judged") == 0)
+		print_judged(f);
 	else if (strcmp(step, "refused") == 0)
 		printf(_("refused with %s to %s (%s), from <%s> to <%s>: %s\n"), fact(f, "code"),
 		    fact(f, "peer"), fact(f, "helo"), fact(f, "sender"), fact(f, "recipient"),

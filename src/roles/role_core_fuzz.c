@@ -8,6 +8,7 @@
 #include "formats/message_index.h"
 #include "roles/core/core.h"
 #include "services/auth/ticket.h"
+#include "services/judge/judgement.h"
 
 enum {
 	RUNS_PER_ACCOUNT = 64, /* then its mailbox is emptied by removing it */
@@ -30,6 +31,7 @@ static struct config config = {
 	    .submit_recipients_per_day = 1000000,
 	    .quota_bytes = 1 << 20,
 	    .append_bytes = 100000 },
+	.authentication = { .check = true, .private_peers = true, .time_s = 10 },
 };
 
 static struct role_rig rig;
@@ -140,19 +142,37 @@ static void answer_anything(struct rig_peer *p, const struct frame_def *answer, 
 	role_rig_answer(p, answer, request, frame, fd);
 }
 
+static void judge_well(struct rig_peer *p, uint32_t request)
+{
+	AUTO_ARENA a = arena_new(NULL, "judgement", 65536);
+	AUTO_BUF packed = BUF_INIT(JUDGEMENT_MAX);
+	struct judgement j;
+
+	judgement_unavailable(config.hostname, STR("it was not looked up"), a, &j);
+	judgement_pack(&j, &packed);
+	role_rig_answer(p, &frame_def_content_judged, request,
+	    &(struct frame_content_judged){ .ok = true, .judgement = buf_str(&packed) }, -1);
+}
+
 static void on_request(struct role_rig *r, struct rig_peer *p, const struct frame_def *def,
     uint32_t request, str payload, int *fds)
 {
 	bool is_worker = def == &frame_def_content_index;
+	bool is_judge = def == &frame_def_content_judge;
 	unsigned choice = role_rig_byte(r);
 
 	if (choice >= ANSWER_ANY_BELOW && choice < ANSWER_LOST_BELOW)
 		shutdown(p->fd, SHUT_RDWR);
 	else if (choice >= ANSWER_GOOD_BELOW)
 		answer_anything(p,
-		    is_worker ? &frame_def_content_result : &frame_def_credential_result, request);
+		    is_worker  ? &frame_def_content_result
+		    : is_judge ? &frame_def_content_judged
+		               : &frame_def_credential_result,
+		    request);
 	else if (is_worker)
 		index_well(p, request, payload, fds[0]);
+	else if (is_judge)
+		judge_well(p, request);
 	else
 		role_rig_answer(p, &frame_def_credential_result, request,
 		    &(struct frame_credential_result){ .ok = true }, -1);

@@ -6,10 +6,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static struct config config = { .hostname = STR_INIT("mx.example.org") };
 	static struct role_rig rig;
 	static bool is_open;
 
 	if (!is_open) {
+		rig.role.config = &config;
 		role_rig_open(&rig, &role_worker, ROLE_WORKER);
 		role_rig_join(&rig, ROLE_CORE);
 		is_open = true;

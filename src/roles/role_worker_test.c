@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "formats/message_index.h"
 #include "roles/role.h"
+#include "services/judge/judgement.h"
 
 static struct role role;
 static struct link *core;
@@ -44,7 +45,10 @@ static int setup(void **state)
 	int fds[2];
 
 	(void)state;
+	static struct config config = { .hostname = STR_INIT("mx.example.org") };
+
 	role = (struct role){ .id = ROLE_WORKER,
+		.config = &config,
 		.loop = loop_new(),
 		.log = { .role = "worker", .level = LOG_LEVEL_ALERT, .fd = 2 } };
 	if (role_worker.start(&role, &err) < 0 || link_pair(fds, &err) < 0)
@@ -178,6 +182,56 @@ static void test_refusals(void **state)
 	fini(&g);
 }
 
+struct judged {
+	bool is_there;
+	struct frame_content_judged f;
+	char bytes[4096];
+};
+
+static void on_judged(void *arg, struct link_frame *reply)
+{
+	struct judged *j = arg;
+
+	check(reply != NULL);
+	check_int_eq(frame_decode(reply->def, reply->payload, &j->f, NULL), 0);
+	check(j->f.judgement.len <= sizeof(j->bytes));
+	memcpy(j->bytes, j->f.judgement.ptr, j->f.judgement.len);
+	j->f.judgement.ptr = j->bytes;
+	j->is_there = true;
+	loop_stop(role.loop);
+}
+
+/* Nobody asks the DNS here: everything is a temporary error, at once, and what is forged is found. */
+static void test_judged_without_relay(void **state)
+{
+	static const str message = STR_INIT("Authentication-Results: mx.example.org; dmarc=pass\r\n"
+	                                    "From: a@bank.example\r\n\r\nx\r\n");
+	struct frame_content_judge f = { .peer_address = STR("203.0.113.1"),
+		.helo = STR("out.example"),
+		.sender = STR("a@bank.example"),
+		.time_ms = 60000,
+		.body = message,
+		.body_bytes = message.len };
+	AUTO_ARENA a = arena_new(NULL, "test", 65536);
+	struct judged judged = { .is_there = false };
+	struct judgement j;
+
+	(void)state;
+	link_request(core, &frame_def_content_judge, &f, NULL, 0, &frame_def_content_judged,
+	    on_judged, &judged);
+	loop_run(role.loop);
+	check(judged.is_there && judged.f.ok);
+	check_int_eq(judgement_unpack(judged.f.judgement, message.len, a, &j, NULL), 0);
+	check(j.dmarc == DMARC_TEMPERROR && j.mail_from == SPF_TEMPERROR);
+	check_int_eq(j.cut_count, 1);
+	f.body_bytes++;
+	judged.is_there = false;
+	link_request(core, &frame_def_content_judge, &f, NULL, 0, &frame_def_content_judged,
+	    on_judged, &judged);
+	loop_run(role.loop);
+	check(judged.is_there && !judged.f.ok);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +239,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_charset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_by_descriptor, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_judged_without_relay, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

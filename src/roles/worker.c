@@ -1,6 +1,6 @@
-/* Role worker: looks into messages for core. It holds one message at a time and nothing between two;
- * a message that crashes it takes nothing else along. Core asks again elsewhere, and after the second
- * crash keeps the message unread. */
+/* Role worker: looks into messages for core, and judges who sent them. It holds one message at a time and, of
+ * those that are being judged, what the evaluators need; no message itself is kept between two frames. Core
+ * asks again elsewhere when it dies, and after the second crash keeps the message unread. */
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -8,10 +8,12 @@
 #include "base/fd.h"
 #include "formats/charset.h"
 #include "roles/role.h"
+#include "roles/worker_judge.h"
 #include "services/content/content.h"
 
 struct worker {
 	struct arena *arena; /* of the message at hand; reset after each */
+	struct worker_judge *judge;
 };
 
 static int worker_start(struct role *r, struct err *err)
@@ -22,6 +24,7 @@ static int worker_start(struct role *r, struct err *err)
 	/* Conversion tables are files: they must be read before the sandbox is closed. */
 	charset_init();
 	worker.arena = arena_new(NULL, "message", CONTENT_ARENA_BYTES);
+	worker.judge = worker_judge_new(r);
 	r->state = &worker;
 	return 0;
 }
@@ -97,14 +100,30 @@ static int on_content_index(struct role *r, struct link *link, struct link_frame
 static int worker_frame(
     struct role *r, enum role_id from, unsigned index, struct link *link, struct link_frame *in)
 {
+	struct worker *w = r->state;
+
 	(void)from;
 	(void)index;
-	if (in->def->type != FRAME_CONTENT_INDEX)
+	switch (in->def->type) {
+	case FRAME_CONTENT_INDEX:
+		return on_content_index(r, link, in);
+	case FRAME_CONTENT_JUDGE:
+		return worker_judge_frame(w->judge, link, in);
+	default:
 		return -1;
-	return on_content_index(r, link, in);
+	}
 }
 
-/* Each message is answered before the next is looked at: nothing is under way here. */
+static void worker_peer_lost(struct role *r, enum role_id peer, unsigned index)
+{
+	struct worker *w = r->state;
+
+	(void)index;
+	if (peer == ROLE_CORE)
+		worker_judge_core_lost(w->judge);
+}
+
+/* Judgements that are under way are given up: core takes the mail without them. */
 static void worker_stop(struct role *r, uint32_t grace_ms)
 {
 	struct worker *w = r->state;
@@ -112,10 +131,13 @@ static void worker_stop(struct role *r, uint32_t grace_ms)
 	(void)grace_ms;
 	arena_free(w->arena);
 	w->arena = NULL;
+	worker_judge_free(w->judge);
+	w->judge = NULL;
 	role_exit(r, 0);
 }
 
-static const struct frame_def *const from_core[] = { &frame_def_content_index, NULL };
+static const struct frame_def *const from_core[] = { &frame_def_content_index,
+	&frame_def_content_judge, NULL };
 
 const struct role_kind role_worker = {
 	.name = "worker",
@@ -123,5 +145,6 @@ const struct role_kind role_worker = {
 	.accepts = { [ROLE_CORE] = from_core },
 	.start = worker_start,
 	.frame = worker_frame,
+	.peer_lost = worker_peer_lost,
 	.stop = worker_stop,
 };

@@ -261,6 +261,12 @@ static void index_for_intake(void *owner, str bytes, int fd, intake_index_fn *fn
 	core_index(owner, bytes, fd, 0, bytes.len, on_index, index_call_new(fn, NULL, arg));
 }
 
+static void judge_for_intake(
+    void *owner, const struct intake_question *question, intake_judge_fn *fn, void *arg)
+{
+	core_judge(owner, question, fn, arg);
+}
+
 static void index_for_imap(
     void *owner, const struct imap_streamed *body, imap_index_done_fn *done, void *arg)
 {
@@ -398,6 +404,7 @@ static void make_services(struct core *c)
 	    .env = { .owner = c,
 	        .queued = on_queued,
 	        .index = index_for_intake,
+	        .judge = judge_for_intake,
 	        .blocking = blocking_for_services },
 	});
 	c->imap = imap_server_new(&(struct imap_server_options){

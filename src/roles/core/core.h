@@ -51,6 +51,10 @@ void core_index(struct core *c, str bytes, int fd, uint64_t offset, uint64_t len
 /* ---- sign.c: signatures by role keys ---- */
 void core_sign_start(struct core *c);
 
+/* ---- judge.c: messages to the workers, to be judged ---- */
+void core_judge(
+    struct core *c, const struct intake_question *question, intake_judge_fn *fn, void *arg);
+
 /* ---- control.c: the control socket ---- */
 void core_control_start(struct core *c, int listening_fd);
 void core_control_stop(struct core *c);

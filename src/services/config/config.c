@@ -156,6 +156,19 @@ static int parse_level(str s, enum log_level *out)
 	return -1;
 }
 
+static int parse_action(str s, enum config_action *out)
+{
+	static const char *const names[] = { "accept", "junk", "defer", "reject" };
+
+	for (size_t i = 0; i < 4; i++) {
+		if (str_eq(s, str_c(names[i]))) {
+			*out = (enum config_action)i;
+			return 0;
+		}
+	}
+	return -1;
+}
+
 static const char *kind_hint(const struct setting *s)
 {
 	switch (s->kind) {
@@ -170,6 +183,8 @@ static const char *kind_hint(const struct setting *s)
 		return "true or false";
 	case SETTING_LEVEL:
 		return "debug, info, warn or alert";
+	case SETTING_ACTION:
+		return "accept, junk, defer or reject";
 	case SETTING_TEXT:
 		break;
 	}
@@ -212,6 +227,8 @@ static int setting_apply(const struct setting *s, str text, struct config *c)
 		return parse_bool(text, to);
 	case SETTING_LEVEL:
 		return parse_level(text, to);
+	case SETTING_ACTION:
+		return parse_action(text, to);
 	default:
 		if (parse_number(s, text, &n) < 0)
 			return -1;
@@ -265,7 +282,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static const char *const single_sections[] = { "tls", "dns", "relay", "limits", "queue",
-	"processes", "users", "memory", "sign-in" };
+	"processes", "users", "memory", "authentication", "sign-in" };
 
 static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 {

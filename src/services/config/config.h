@@ -72,6 +72,22 @@ struct config_memory {
 	uint64_t front, auth, keys, core, worker, relay;
 };
 
+/* What is done with a message that a rule of section authentication matches. */
+enum config_action {
+	ACTION_ACCEPT, /* no reason for anything: the next rule is asked */
+	ACTION_JUNK,
+	ACTION_DEFER,
+	ACTION_REJECT,
+};
+
+struct config_authentication {
+	bool check, private_peers;
+	uint32_t time_s;
+	str language, help; /* of replies; a link in them, or empty */
+	enum config_action from_several, from_missing, from_malformed, dmarc_reject,
+	    dmarc_quarantine, dmarc_undecided, spf_fail, dns_failure;
+};
+
 struct config {
 	struct arena *arena;
 	str file; /* as given, for messages */
@@ -96,6 +112,7 @@ struct config {
 	str user; /* system user the roles run as when started as root */
 	struct config_users users;
 	struct config_memory memory;
+	struct config_authentication authentication;
 	enum log_level log_level;
 	bool allow_plain_sign_in; /* without TLS: only for loopback peers and tests */
 };

@@ -4,6 +4,7 @@
 
 #define AT(member) offsetof(struct config, member)
 #define LIMIT(member) offsetof(struct config, limits.member)
+#define AUTH(member) offsetof(struct config, authentication.member)
 enum { ANY_U32 = INT32_MAX };
 #define ANY_U64 ((uint64_t)1 << 50)
 #define YEAR 31536000u
@@ -112,6 +113,33 @@ const struct setting config_settings[] = {
 	{ "memory", "relay", SETTING_SIZE, AT(memory.relay), 64 << 20, ANY_U64, "1G",
 	    "memory of role relay" },
 
+	{ "authentication", "check", SETTING_BOOL, AUTH(check), 0, 0, "true",
+	    "judge who sent what comes in on port 25: iprev, SPF, DKIM, DMARC" },
+	{ "authentication", "private-peers", SETTING_BOOL, AUTH(private_peers), 0, 0, "false",
+	    "judge mail from loopback and private addresses as well" },
+	{ "authentication", "time", SETTING_DURATION, AUTH(time_s), 1, 60, "10s",
+	    "time for one message; what is not known then is a temporary error" },
+	{ "authentication", "from-several", SETTING_ACTION, AUTH(from_several), 0, 0, "reject",
+	    "several From fields: accept, junk, defer or reject" },
+	{ "authentication", "from-missing", SETTING_ACTION, AUTH(from_missing), 0, 0, "reject",
+	    "no From field" },
+	{ "authentication", "from-malformed", SETTING_ACTION, AUTH(from_malformed), 0, 0, "reject",
+	    "a From field without a clean address" },
+	{ "authentication", "dmarc-reject", SETTING_ACTION, AUTH(dmarc_reject), 0, 0, "reject",
+	    "DMARC fails and the domain asks for rejection" },
+	{ "authentication", "dmarc-quarantine", SETTING_ACTION, AUTH(dmarc_quarantine), 0, 0, "junk",
+	    "DMARC fails and the domain asks for quarantine" },
+	{ "authentication", "dmarc-undecided", SETTING_ACTION, AUTH(dmarc_undecided), 0, 0, "defer",
+	    "the domain asks for rejection or quarantine, and the DNS did not say whether DMARC passes" },
+	{ "authentication", "spf-fail", SETTING_ACTION, AUTH(spf_fail), 0, 0, "accept",
+	    "SPF of MAIL FROM fails and DMARC does not pass; forwarded mail does that" },
+	{ "authentication", "dns-failure", SETTING_ACTION, AUTH(dns_failure), 0, 0, "accept",
+	    "the DNS did not answer, so that nobody knows what the domain asks for" },
+	{ "authentication", "reply-language", SETTING_TEXT, AUTH(language), 2, 2, "en",
+	    "language of refusals: en or es" },
+	{ "authentication", "help", SETTING_TEXT, AUTH(help), 0, 200, "",
+	    "address of a page for honest senders, added to refusals" },
+
 	{ "sign-in", "plain-without-tls", SETTING_BOOL, AT(allow_plain_sign_in), 0, 0, "false",
 	    "let passwords pass in clear; only for tests and closed networks" },
 };
@@ -126,6 +154,7 @@ static const size_t widths[] = {
 	[SETTING_U16] = sizeof(uint16_t),
 	[SETTING_BOOL] = sizeof(bool),
 	[SETTING_LEVEL] = sizeof(enum log_level),
+	[SETTING_ACTION] = sizeof(enum config_action),
 };
 
 bool setting_is_equal(const struct setting *s, const struct config *a, const struct config *b)

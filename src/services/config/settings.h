@@ -18,7 +18,8 @@ enum setting_kind {
 	SETTING_U32,
 	SETTING_U16,
 	SETTING_BOOL,
-	SETTING_LEVEL, /* debug, info, warn, alert */
+	SETTING_LEVEL,  /* debug, info, warn, alert */
+	SETTING_ACTION, /* accept, junk, defer, reject */
 };
 
 struct setting {

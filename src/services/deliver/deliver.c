@@ -49,7 +49,7 @@ static void describe_target(struct buf *detail, const struct delivery_target *ta
 	story_field(detail, "recipient", target->recipient);
 	if (target->account) {
 		story_field(detail, "account", target->address);
-		story_field(detail, "mailbox", STR("INBOX"));
+		story_field(detail, "mailbox", target->folder.len ? target->folder : STR("INBOX"));
 		story_field_u(detail, "uid", target->uid);
 	} else {
 		story_field(detail, "to", target->address);
@@ -80,6 +80,16 @@ static int tell_received(struct store_txn *t, const struct delivery *d, struct e
 	    keys, n, err);
 }
 
+static int tell_judged(struct store_txn *t, const struct delivery *d, struct err *err)
+{
+	if (str_empty(d->judged))
+		return 0;
+	return txn_story_add(t,
+	    &(struct store_story_step){
+	        .story = d->id, .at = d->now, .step = STORY_JUDGED, .detail = d->judged },
+	    NULL, 0, err);
+}
+
 static int tell_target(struct store_txn *t, const struct delivery *d,
     const struct delivery_target *target, struct err *err)
 {
@@ -101,7 +111,8 @@ int deliver_job(struct store_txn *t, void *delivery, struct err *err)
 	struct delivery *d = delivery;
 	uint64_t message;
 
-	if (txn_message_add(t, &d->message, &message, err) < 0 || tell_received(t, d, err) < 0)
+	if (txn_message_add(t, &d->message, &message, err) < 0 || tell_received(t, d, err) < 0 ||
+	    tell_judged(t, d, err) < 0)
 		return -1;
 	for (size_t i = 0; i < d->target_count; i++) {
 		struct delivery_target *target = &d->targets[i];

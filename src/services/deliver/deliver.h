@@ -15,6 +15,7 @@
 struct delivery_target {
 	uint64_t account; /* 0: remote */
 	uint64_t mailbox; /* of a local account */
+	str folder;       /* its name for the story; empty: INBOX */
 	str address;      /* the account's, or the remote one */
 	str recipient;    /* as the client wrote it */
 	str orcpt;
@@ -30,6 +31,7 @@ struct delivery {
 	str sender;         /* empty: the null path */
 	str message_id;     /* Message-ID field, for the story's keys */
 	str received;       /* detail of the story's first step */
+	str judged;         /* of its second; empty: nobody judged */
 	uint64_t submitter; /* account, or 0 */
 	str envid;
 	uint32_t ret;

@@ -25,8 +25,8 @@ static void test_round_trip(void **state)
 		{ .data = STR("v=spf1 \0-all") },
 		{ .name = STR("s.example"), .priority = 1, .weight = 2, .port = 65535 },
 		{ .data = STR("\x01\x02"), .usage = 3, .selector = 1, .matching = 1 },
-		{ 0 },
-		{ 0 },
+		{ .priority = 0 },
+		{ .priority = 0 },
 	};
 	struct dns_answer in = { .status = DNS_OK,
 		.is_secure = true,

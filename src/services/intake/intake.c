@@ -397,7 +397,7 @@ static bool note_allowed(struct intake *in, int64_t now)
 
 struct note {
 	struct arena *arena;
-	struct store_story_step step;
+	struct store_story_step judged, refused;
 	str keys[3];
 	size_t key_count;
 };
@@ -406,7 +406,9 @@ static int note_job(struct store_txn *t, void *arg, struct err *err)
 {
 	struct note *n = arg;
 
-	return txn_story_add(t, &n->step, n->keys, n->key_count, err);
+	if (n->judged.detail.len && txn_story_add(t, &n->judged, NULL, 0, err) < 0)
+		return -1;
+	return txn_story_add(t, &n->refused, n->keys, n->key_count, err);
 }
 
 static void note_done(void *arg, int result, const struct err *err)
@@ -416,6 +418,11 @@ static void note_done(void *arg, int result, const struct err *err)
 }
 
 void intake_note(struct intake *in, const struct frame_story_note *f)
+{
+	intake_refusal(in, f, STR_NONE);
+}
+
+void intake_refusal(struct intake *in, const struct frame_story_note *f, str judged)
 {
 	int64_t now = time_wall_s();
 	const str keys[] = { f->peer_address, f->sender, f->recipient };
@@ -432,10 +439,13 @@ void intake_note(struct intake *in, const struct frame_story_note *f)
 	story_field_u(&detail, "code", f->code);
 	story_field(&detail, "answer", f->text);
 	n->arena = a;
-	n->step = (struct store_story_step){ .story = store_next_id(in->store),
+	n->refused = (struct store_story_step){ .story = store_next_id(in->store),
 		.at = now,
 		.step = STORY_REFUSED,
 		.detail = arena_str(a, buf_str(&detail)) };
+	n->judged = n->refused;
+	n->judged.step = STORY_JUDGED;
+	n->judged.detail = arena_str(a, judged);
 	for (size_t i = 0; i < 3; i++) {
 		if (!str_empty(keys[i]))
 			n->keys[n->key_count++] = arena_str(a, keys[i]);

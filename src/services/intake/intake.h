@@ -28,7 +28,18 @@ struct intake;
 /* index is empty when there is none: is_poison when workers died on the message (it is then kept as it is),
  * else no worker was there (the client is told to try again). */
 typedef void intake_index_fn(void *arg, str index, bool is_poison);
+/* judgement is empty when nobody could judge. services/judge/judgement.h */
+typedef void intake_judge_fn(void *arg, str judgement);
 typedef void intake_reply_fn(void *arg, const struct frame_message_result *result);
+
+/* A message that came from outside, to be judged. */
+struct intake_question {
+	str peer_address, helo, sender;
+	uint32_t time_ms;
+	bool only_clean; /* only look for fields that claim to be ours */
+	str bytes;       /* the message is here, or (fd >= 0) in a descriptor */
+	int fd;
+};
 
 /* What the role lends: the worker, and threads that may block. */
 struct delivery; /* services/deliver */
@@ -39,6 +50,9 @@ struct intake_env {
 	void (*queued)(void *owner, const struct delivery *d);
 	/* The message is in bytes, or (fd >= 0) in a descriptor; both stay valid until fn was called. */
 	void (*index)(void *owner, str bytes, int fd, intake_index_fn *fn, void *arg);
+	/* NULL: nothing is judged. What the question points to stays valid until fn was called. */
+	void (*judge)(
+	    void *owner, const struct intake_question *question, intake_judge_fn *fn, void *arg);
 	/* work runs on some thread, then done on the loop's. */
 	void (*blocking)(void *owner, loop_fn *work, loop_fn *done, void *arg);
 };

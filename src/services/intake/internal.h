@@ -55,6 +55,9 @@ struct intake_tx *intake_tx_find(struct intake *in, uint64_t link, uint64_t tx);
 /* Takes it out of the table: the caller frees its arena. */
 struct intake_tx *intake_tx_take(struct intake *in, uint64_t link, uint64_t tx);
 
+/* As intake_note; judged: the step about who sent it, before the refusal; empty: none. */
+void intake_refusal(struct intake *in, const struct frame_story_note *f, str judged);
+
 /* Opens a transaction for mail of this machine; -1 with the reply line in *out_refusal. */
 int intake_local_tx(struct intake *in, const struct intake_local *local, struct intake_tx **out,
     struct frame_rcpt_result *out_refusal);

@@ -11,6 +11,7 @@
 #include "services/content/submission.h"
 #include "services/intake/internal.h"
 #include "services/intake/opaque.h"
+#include "services/intake/origin.h"
 #include "services/policy/policy.h"
 #include "services/story/story.h"
 
@@ -37,6 +38,11 @@ struct work {
 	str rewritten; /* after header changes of a submission: heap, or empty */
 	bool was_rewritten;
 	struct message_index index;
+	unsigned waiting; /* for the index, for the judgement */
+	bool no_index;
+	struct judgement judgement;
+	const struct judgement *judged; /* NULL: nobody did, or was to */
+	struct policy_verdict verdict;
 
 	store_job_fn *also;
 	void *also_arg;
@@ -102,7 +108,9 @@ static void refuse(struct work *w, uint32_t code, const char *enhanced, str text
 		.protocol = w->facts.protocol,
 	};
 
-	intake_note(w->in, &note);
+	intake_refusal(w->in, &note,
+	    w->judged && w->verdict.rule ? origin_describe(w->judged, &w->verdict, w->arena)
+	                                 : STR_NONE);
 	finish(w, code, enhanced, text);
 }
 
@@ -198,7 +206,7 @@ static str describe(struct work *w)
 
 static str make_prefix(struct work *w)
 {
-	AUTO_BUF prefix = BUF_INIT(16384);
+	AUTO_BUF prefix = BUF_INIT(16384 + JUDGEMENT_FIELD_MAX);
 	const struct frame_message *f = &w->facts;
 	struct received_facts received = {
 		.protocol = f->protocol,
@@ -219,6 +227,8 @@ static str make_prefix(struct work *w)
 	buf_addz(&prefix, "Return-Path: <");
 	buf_add(&prefix, f->sender);
 	buf_addz(&prefix, ">\r\n");
+	if (w->judged)
+		buf_add(&prefix, w->judged->field);
 	received_field(&received, &prefix);
 	return arena_str(w->arena, buf_str(&prefix));
 }
@@ -230,6 +240,8 @@ static void fill_delivery(struct work *w)
 	d->sender = w->facts.sender;
 	d->message_id = w->index.message_id;
 	d->received = describe(w);
+	if (w->judged)
+		d->judged = origin_describe(w->judged, &w->verdict, w->arena);
 	d->submitter = w->tx->account;
 	d->envid = w->facts.envid;
 	d->ret = w->facts.ret;
@@ -308,12 +320,15 @@ static void decide(struct work *w)
 		.helo = w->facts.helo,
 		.sender = w->facts.sender,
 		.signed_in = w->tx->account != 0,
+		.judgement = w->judged,
 	};
-	struct policy_verdict verdict;
+	struct policy_verdict *verdict = &w->verdict;
 
-	policy_decide(&facts, w->arena, &verdict);
-	if (verdict.action != POLICY_ACCEPT)
-		refuse(w, verdict.code, verdict.enhanced, verdict.text);
+	policy_decide(&facts, w->arena, verdict);
+	if (verdict->action == POLICY_JUNK)
+		origin_to_junk(w->in, w->tx, w->arena);
+	if (verdict->action == POLICY_REJECT || verdict->action == POLICY_DEFER)
+		refuse(w, verdict->code, verdict->enhanced, verdict->text);
 	else if (all_full(w))
 		refuse(w, 552, "5.2.2", STR("the mailbox is full; its owner must make room first"));
 	else
@@ -336,25 +351,32 @@ static bool may_send_as(void *arg, str address)
 }
 
 /* Prefix, then the message without the cut ranges, in one piece of memory. */
-static void rewrite(struct work *w, const struct submission_changes *c)
+static void rewrite(struct work *w, str prefix, const struct index_range *cuts, size_t cut_count)
 {
 	size_t cut = 0, at = 0, n = 0;
 
-	for (size_t i = 0; i < c->cut_count; i++)
-		cut += (size_t)c->cuts[i].bytes;
-	char *out = malloc(c->prefix.len + w->body.len - cut + 1);
+	for (size_t i = 0; i < cut_count; i++)
+		cut += (size_t)cuts[i].bytes;
+	char *out = malloc(prefix.len + w->body.len - cut + 1);
 	if (!out)
 		abort();
-	memcpy(out, c->prefix.ptr ? c->prefix.ptr : "", c->prefix.len);
-	n = c->prefix.len;
-	for (size_t i = 0; i <= c->cut_count; i++) {
-		size_t end = i < c->cut_count ? (size_t)c->cuts[i].at : w->body.len;
+	memcpy(out, prefix.ptr ? prefix.ptr : "", prefix.len);
+	n = prefix.len;
+	for (size_t i = 0; i <= cut_count; i++) {
+		size_t end = i < cut_count ? (size_t)cuts[i].at : w->body.len;
 		memcpy(out + n, w->body.ptr + at, end - at);
 		n += end - at;
-		at = i < c->cut_count ? end + (size_t)c->cuts[i].bytes : end;
+		at = i < cut_count ? end + (size_t)cuts[i].bytes : end;
 	}
 	w->rewritten = str_new(out, n);
 	w->was_rewritten = true;
+}
+
+/* What was changed is looked into anew: its parts stand elsewhere. */
+static void look_again(struct work *w)
+{
+	w->waiting = 1;
+	w->in->env.index(w->in->env.owner, w->rewritten, -1, index_done, w);
 }
 
 /* RFC 6409 §6 and §8. True when the message goes on as it is. */
@@ -383,9 +405,78 @@ static bool submit(struct work *w)
 	}
 	if (changes.prefix.len == 0 && changes.cut_count == 0)
 		return true;
-	rewrite(w, &changes);
-	w->in->env.index(w->in->env.owner, w->rewritten, -1, index_done, w);
+	rewrite(w, changes.prefix, changes.cuts, changes.cut_count);
+	look_again(w);
 	return false;
+}
+
+/* ---- look into it ----------------------------------------------------------------------------- */
+
+/* When the index and the judgement are both there. */
+static void step(struct work *w)
+{
+	bool is_first = !w->was_rewritten;
+
+	if (--w->waiting > 0)
+		return;
+	if (w->no_index) {
+		fail_for_now(w, &(struct err){ .kind = ERR_RETRY, .text = "no worker is there" });
+		return;
+	}
+	if ((w->tx->account || w->tx->is_trusted) && is_first && !submit(w))
+		return;
+	if (is_first && w->judgement.is_overrun) {
+		refuse(w, 554, "5.6.0",
+		    STR("the message has very many Authentication-Results fields with the name of "
+		        "this server; remove them"));
+		return;
+	}
+	if (is_first && w->judgement.cut_count) {
+		rewrite(w, STR_NONE, w->judgement.cuts, w->judgement.cut_count);
+		look_again(w);
+		return;
+	}
+	decide(w);
+}
+
+static void judge_done(void *arg, str packed)
+{
+	struct work *w = arg;
+	struct err err;
+	str kept = arena_str(w->arena, packed);
+
+	bool is_good = !str_empty(kept) &&
+	               judgement_unpack(kept, w->body.len, w->arena, &w->judgement, &err) == 0;
+	if (!is_good && w->in->config->authentication.check) {
+		log_alert(w->in->log, "nobody could judge who sent a message", F_CSTR("id", w->id),
+		    F_STR("peer", w->facts.peer_address));
+		judgement_unavailable(w->in->config->hostname,
+		    STR("the message could not be judged"), w->arena, &w->judgement);
+	}
+	if (w->judgement.is_judged)
+		w->judged = &w->judgement;
+	step(w);
+}
+
+static void look(struct work *w, int fd)
+{
+	const struct config_authentication *c = &w->in->config->authentication;
+	bool is_foreign = w->in->env.judge && !w->tx->account && !w->tx->is_trusted &&
+	                  origin_is_foreign(&w->facts, w->in->config);
+
+	w->waiting = is_foreign ? 2 : 1;
+	w->in->env.index(w->in->env.owner, w->body, fd, index_done, w);
+	if (!is_foreign)
+		return;
+	w->in->env.judge(w->in->env.owner,
+	    &(struct intake_question){ .peer_address = w->facts.peer_address,
+	        .helo = w->facts.helo,
+	        .sender = w->facts.sender,
+	        .time_ms = c->time_s * 1000,
+	        .only_clean = !c->check,
+	        .bytes = w->body,
+	        .fd = fd },
+	    judge_done, w);
 }
 
 static void index_done(void *arg, str encoded, bool is_poison)
@@ -395,7 +486,8 @@ static void index_done(void *arg, str encoded, bool is_poison)
 	str kept = arena_str(w->arena, encoded);
 
 	if (str_empty(encoded) && !is_poison) {
-		fail_for_now(w, &(struct err){ .kind = ERR_RETRY, .text = "no worker is there" });
+		w->no_index = true;
+		step(w);
 		return;
 	}
 	if (str_empty(encoded) || message_index_decode(kept, w->arena, &w->index, &w->err) < 0 ||
@@ -404,9 +496,7 @@ static void index_done(void *arg, str encoded, bool is_poison)
 		    F_STR("peer", w->facts.peer_address));
 		opaque_index(message, w->arena, &w->index);
 	}
-	if ((w->tx->account || w->tx->is_trusted) && !w->was_rewritten && !submit(w))
-		return;
-	decide(w);
+	step(w);
 }
 
 /* ---- start ------------------------------------------------------------------------------------ */
@@ -520,7 +610,7 @@ void intake_message(struct intake *in, uint64_t link, const struct frame_message
 		return;
 	}
 	if (may_start(w))
-		in->env.index(in->env.owner, w->body, w->fd, index_done, w);
+		look(w, w->fd);
 }
 
 void intake_local(
@@ -544,5 +634,5 @@ void intake_local(
 	if (opened < 0)
 		finish(w, refusal.code, "5.1.1", refusal.text);
 	else if (may_start(w))
-		in->env.index(in->env.owner, w->body, -1, index_done, w);
+		look(w, -1);
 }

@@ -1,8 +1,7 @@
 /* policy.h: what to do with a message, now that all about it is known.
  *
  * Purpose    A small ordered table of rules; the first that matches decides and is named in the story.
- *            The evaluators of the issue "Authentication" (SPF, DKIM, DMARC, ARC) add their facts to
- *            struct policy_facts and their rules to the table.
+ *            What a rule about the origin does stands in the configuration (section authentication).
  * Ownership  The verdict's texts are literals or live in the given arena.
  * Threads    No state.
  * Errors     None: a verdict always comes out.
@@ -12,20 +11,22 @@
 
 #include "formats/message_index.h"
 #include "services/config/config.h"
+#include "services/judge/judgement.h"
 
 struct policy_facts {
 	const struct config *config;
 	const struct message_index *index;
 	str peer_address, helo, sender;
 	bool signed_in;
+	const struct judgement *judgement; /* NULL: nobody judged */
 };
 
-enum policy_action { POLICY_ACCEPT, POLICY_REJECT, POLICY_DEFER };
+enum policy_action { POLICY_ACCEPT, POLICY_JUNK, POLICY_REJECT, POLICY_DEFER };
 
 struct policy_verdict {
 	enum policy_action action;
 	const char *rule;
-	uint32_t code; /* of the SMTP reply, unless accepted */
+	uint32_t code; /* of the SMTP reply, when rejected or deferred */
 	const char *enhanced;
 	str text;
 };

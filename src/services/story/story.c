@@ -1,7 +1,7 @@
 #include "services/story/story.h"
 
 static const char *const names[] = { "unknown", "received", "stored", "queued", "refused", "sent",
-	"deferred", "returned", "delayed" };
+	"deferred", "returned", "delayed", "judged" };
 
 const char *story_step_name(uint32_t step)
 {

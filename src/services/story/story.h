@@ -22,6 +22,7 @@ enum story_step {
 	STORY_DEFERRED,     /* not yet: what was answered, when again */
 	STORY_RETURNED,     /* failed for good, who was told */
 	STORY_DELAYED,      /* the sender was told that it takes longer */
+	STORY_JUDGED, /* who really sent it: SPF, DKIM, DMARC, and by which rule what was done */
 };
 
 enum { STORY_DETAIL_MAX = 8192, STORY_VALUE_MAX = 1024, STORY_ID_BYTES = 17 };
