@@ -18,7 +18,8 @@ enum {
 	SIGN_TIMEOUT_MS = 1000,
 	ACCEPTS_MAX = 24,
 	BLOCK_BYTES = 8 << 20,
-	RELAY_PORTS_MAX = 16
+	RELAY_PORTS_MAX = 16,
+	RELAY_FILES = 2,
 };
 
 static const struct role_kind *const kinds[ROLE_COUNT] = {
@@ -48,6 +49,7 @@ struct boot {
 	struct sandbox_options sandbox;
 	char user[64];
 	uint16_t ports[RELAY_PORTS_MAX];
+	const char *files[RELAY_FILES + 1];
 	struct arena *arena; /* of the start block and of each set of certificates */
 };
 
@@ -386,24 +388,44 @@ static int read_start(struct boot *b, struct err *err)
 	return 0;
 }
 
+/* The number behind the last mark in "host:25", "192.0.2.1@53"; 0: none. */
+static uint16_t port_in(str text, char mark)
+{
+	size_t at = str_rchr(text, mark);
+	uint64_t port = 0;
+
+	return at != STR_NPOS && num_parse_u64(str_skip(text, at + 1), UINT16_MAX, &port) == 0
+	           ? (uint16_t)port
+	           : 0;
+}
+
 /* What relay connects to: mail, names (the servers it is told to ask too), and HTTPS for policies and reports. */
 static size_t find_ports(const struct config *c, uint16_t out[RELAY_PORTS_MAX])
 {
 	static const uint16_t common_ports[] = { 24, 25, 53, 443, 465, 587, 853 };
+	const uint16_t own[] = { c->relay_port, port_in(c->dns_server, '@'),
+		port_in(c->smart_host, ':') };
 	size_t n = sizeof(common_ports) / sizeof(common_ports[0]);
-	size_t at = str_rchr(c->dns_server, '@');
-	uint64_t port;
 
 	memcpy(out, common_ports, sizeof(common_ports));
-	out[n++] = c->relay_port;
-	if (at != STR_NPOS &&
-	    num_parse_u64(str_skip(c->dns_server, at + 1), UINT16_MAX, &port) == 0)
-		out[n++] = (uint16_t)port;
-	at = str_rchr(c->smart_host, ':');
-	if (at != STR_NPOS &&
-	    num_parse_u64(str_skip(c->smart_host, at + 1), UINT16_MAX, &port) == 0)
-		out[n++] = (uint16_t)port;
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		if (own[i])
+			out[n++] = own[i];
+	}
 	return n;
+}
+
+/* What relay reads while it starts. Where there is no such file, it says so itself. */
+static void find_files(struct boot *b)
+{
+	const struct config *c = b->role.config;
+	const str paths[RELAY_FILES] = { c->dns_trust_anchor, c->relay_authorities };
+	size_t n = 0;
+
+	for (size_t i = 0; i < RELAY_FILES; i++) {
+		if (paths[i].len)
+			b->files[n++] = arena_cstr(b->arena, paths[i]);
+	}
 }
 
 static void fill_sandbox(struct boot *b)
@@ -419,8 +441,11 @@ static void fill_sandbox(struct boot *b)
 		.user = b->user,
 		.die_with_parent = true,
 	};
-	if (r->kind->grants & GRANT_CONNECT)
+	if (r->kind->grants & GRANT_CONNECT) {
 		b->sandbox.port_count = find_ports(r->config, b->ports);
+		b->sandbox.start_files = b->files;
+		find_files(b);
+	}
 	r->directory = -1; /* the sandbox closes it */
 }
 

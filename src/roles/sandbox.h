@@ -33,6 +33,8 @@ struct sandbox_options {
 	int directory;
 	const uint16_t *ports; /* TCP, for GRANT_CONNECT */
 	size_t port_count;
+	/* Files that the start of a role without a directory may read beside the shared tables; NULL at the end. */
+	const char *const *start_files;
 	uint64_t memory_bytes; /* 0: no bound */
 	const char *user;      /* when started as root; "" or NULL: stay as we are */
 	bool die_with_parent;

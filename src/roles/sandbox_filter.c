@@ -136,7 +136,8 @@ static const struct condition conditions[] = {
 	    { { 1, ALL_BITS, SOL_SOCKET }, { 2, ALL_BITS, SO_RCVTIMEO } } },
 	{ GRANT_SOCKETS_IO | GRANT_CONNECT, SCMP_SYS(setsockopt), 2,
 	    { { 1, ALL_BITS, SOL_SOCKET }, { 2, ALL_BITS, SO_SNDTIMEO } } },
-	/* libunbound's sockets */
+	/* libunbound: answers are never put together from fragments (RFC 9715), an IPv6 socket is none of IPv4, and a
+	 * question by TCP may use a port that was used just before. It gives up a socket that does not take them. */
 	{ GRANT_CONNECT, SCMP_SYS(setsockopt), 2,
 	    { { 1, ALL_BITS, IPPROTO_IP }, { 2, ALL_BITS, IP_MTU_DISCOVER } } },
 	{ GRANT_CONNECT, SCMP_SYS(setsockopt), 2,

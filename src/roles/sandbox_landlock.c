@@ -94,8 +94,10 @@ static const struct {
 	{ "/etc/ssl/openssl.cnf", LANDLOCK_ACCESS_FS_READ_FILE },
 };
 
-static int allow_start(int ruleset)
+static int allow_start(int ruleset, const char *const *files)
 {
+	for (; files && *files; files++) /* the role says what it cannot read */
+		(void)allow_path(ruleset, *files, LANDLOCK_ACCESS_FS_READ_FILE);
 	for (size_t i = 0; i < sizeof(readable) / sizeof(readable[0]); i++) {
 		if (allow_path(ruleset, readable[i].path, readable[i].access) < 0)
 			return -1;
@@ -136,7 +138,7 @@ int sandbox_landlock(const struct sandbox_options *o, bool is_start)
 	uint64_t write = (FS_READ | FS_WRITE | FS_TRUNCATE | LANDLOCK_ACCESS_FS_REFER) & fs;
 	if (is_kept && allow_below(ruleset, o->directory, write) < 0)
 		return -1;
-	if (!is_kept && is_start && allow_start(ruleset) < 0)
+	if (!is_kept && is_start && allow_start(ruleset, o->start_files) < 0)
 		return -1;
 	if (abi >= ABI_NET && allow_ports(ruleset, o) < 0)
 		return -1;

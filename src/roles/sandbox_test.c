@@ -276,6 +276,13 @@ static int try_quickack(void)
 	return setsockopt(ground.inet, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
 }
 
+static int try_mtu_discover(void)
+{
+	int how = IP_PMTUDISC_DONT;
+
+	return setsockopt(ground.inet, IPPROTO_IP, IP_MTU_DISCOVER, &how, sizeof(how));
+}
+
 static int try_other_option(void)
 {
 	int size = 4096;
@@ -428,6 +435,7 @@ static const struct attempt {
 	{ "accept", try_accept, GRANT_SOCKETS_IO, 0 },
 	{ "TCP_NODELAY", try_nodelay, GRANT_SOCKETS_IO | GRANT_CONNECT, 0 },
 	{ "TCP_QUICKACK", try_quickack, GRANT_SOCKETS_IO | GRANT_CONNECT, 0 },
+	{ "IP_MTU_DISCOVER", try_mtu_discover, GRANT_CONNECT, 0 },
 	{ "another socket option", try_other_option, NOBODY, 0 },
 	{ "ptrace another", try_ptrace, NOBODY, 0 },
 	{ "read another's memory", try_vm_read, NOBODY, 0 },

@@ -38,7 +38,7 @@ static const unsigned stop_groups[ROLE_COUNT] = { [ROLE_FRONT_MX] = 1,
 	[ROLE_KEYS] = 3,
 	[ROLE_AUTH] = 3,
 	[ROLE_WORKER] = 3,
-	[ROLE_RELAY] = 3 };
+	[ROLE_RELAY] = 1 };
 enum { STOP_GROUPS = 3 };
 
 static void spawn(struct child *c);

@@ -106,6 +106,8 @@ struct config {
 	str smart_host_user, smart_host_password;
 	bool smart_host_clear; /* TLS is not insisted on */
 	str language;          /* of what is written to people: "en", "es" */
+	bool relay_private_addresses;
+	str relay_authorities; /* path */
 	struct config_limits limits;
 	uint32_t queue_life_s, queue_warn_s;
 	uint32_t workers, front_mx, front_user; /* processes */

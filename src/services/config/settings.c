@@ -37,6 +37,11 @@ const struct setting config_settings[] = {
 	    "password to sign in with at the smart host" },
 	{ "relay", "clear", SETTING_BOOL, AT(smart_host_clear), 0, 0, "false",
 	    "take the smart host's certificate as it is, or no TLS at all" },
+	{ "relay", "private-addresses", SETTING_BOOL, AT(relay_private_addresses), 0, 0, "false",
+	    "send mail to private, loopback and other special addresses too" },
+	{ "relay", "certificate-authorities", SETTING_TEXT, AT(relay_authorities), 0, 4000,
+	    "/etc/ssl/certs/ca-certificates.crt",
+	    "file with the authorities that certificates of other servers are checked against; empty: none" },
 
 	{ "limits", "message-size", SETTING_SIZE, LIMIT(message_bytes), 65536, ANY_U64, "50M",
 	    "largest message, announced as SIZE" },
