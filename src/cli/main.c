@@ -23,6 +23,7 @@ static const struct command {
 	    N_("addresses that lead to others") },
 	{ "dkim", cli_dkim, "create|rotate|activate DOMAIN | remove DOMAIN SELECTOR | list",
 	    N_("keys that sign mail of a domain") },
+	{ "dns", cli_dns, "DOMAIN [--check]", N_("the DNS records that a domain needs") },
 	{ "queue", cli_queue, "list | show ID", N_("mail that waits to leave") },
 	{ "story", cli_story, "MESSAGE-ID|ADDRESS|ID",
 	    N_("what happened to a message, step by step") },
