@@ -2,6 +2,7 @@
  * those that are being judged, what the evaluators need; no message itself is kept between two frames. Core
  * asks again elsewhere when it dies, and after the second crash keeps the message unread. */
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -21,8 +22,9 @@ static int worker_start(struct role *r, struct err *err)
 	static struct worker worker;
 
 	(void)err;
-	/* Conversion tables are files: they must be read before the sandbox is closed. */
+	/* Conversion tables and the settings of OpenSSL are files: they must be read before the sandbox is closed. */
 	charset_init();
+	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
 	worker.arena = arena_new(NULL, "message", CONTENT_ARENA_BYTES);
 	worker.judge = worker_judge_new(r);
 	r->state = &worker;
