@@ -14,6 +14,7 @@ struct pool {
 	pthread_cond_t wake;
 	struct job *ring;
 	size_t head, count, cap; /* cap is a power of two */
+	size_t idle;             /* threads that wait for a job */
 	bool stopping;
 	unsigned thread_count;
 	pthread_t threads[POOL_THREADS_MAX];
@@ -24,8 +25,10 @@ enum { RING_FIRST = 64 };
 static bool take_job(struct pool *p, struct job *out)
 {
 	pthread_mutex_lock(&p->lock);
+	p->idle++;
 	while (p->count == 0 && !p->stopping)
 		pthread_cond_wait(&p->wake, &p->lock);
+	p->idle--;
 	bool have = p->count > 0;
 	if (have) {
 		*out = p->ring[p->head];
@@ -108,6 +111,15 @@ bool pool_submit(struct pool *p, pool_fn *fn, void *arg)
 	}
 	pthread_mutex_unlock(&p->lock);
 	return taken;
+}
+
+/* Half of the threads stay for jobs that come in meanwhile. */
+bool pool_has_idle(struct pool *p)
+{
+	pthread_mutex_lock(&p->lock);
+	bool idle = p->idle > p->count + p->thread_count / 2 && !p->stopping;
+	pthread_mutex_unlock(&p->lock);
+	return idle;
 }
 
 void pool_free(struct pool *p)

@@ -28,6 +28,8 @@ typedef void pool_fn(void *arg);
 /* threads: 1..POOL_THREADS_MAX, clamped. NULL when not even one could be started. */
 struct pool *pool_new(unsigned threads);
 bool pool_submit(struct pool *p, pool_fn *fn, void *arg);
+/* Any thread: some threads have nothing to do, so a job may wait a moment for its peer's next command. */
+bool pool_has_idle(struct pool *p);
 /* Runs what is queued, then ends the threads. Not from a thread of the pool. */
 void pool_free(struct pool *p);
 

@@ -1,6 +1,7 @@
 #include "sessions/stream.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -292,6 +293,15 @@ static size_t read_some(struct stream *s)
 bool stream_read_now(struct stream *s)
 {
 	return read_some(s) > 0;
+}
+
+bool stream_read_soon(struct stream *s, int ms)
+{
+	struct pollfd wanted = { .fd = s->fd, .events = POLLIN };
+
+	if (s->broken || s->eof || s->closing || poll(&wanted, 1, ms) <= 0)
+		return false;
+	return stream_read_now(s);
 }
 
 /* ---- the loop's side ---- */

@@ -54,6 +54,8 @@ void stream_consume(struct stream *s, size_t count);
 /* [owner] Reads what is there without waiting, so that pipelined commands need no turn of the loop.
  * False when nothing came. */
 bool stream_read_now(struct stream *s);
+/* [owner] The same, but waits up to ms for something to come; not on the loop's thread. */
+bool stream_read_soon(struct stream *s, int ms);
 
 /* [owner] Into the queue. */
 void stream_write(struct stream *s, str bytes);

@@ -10,6 +10,9 @@ enum {
 	 * that keeps to it is never cut off. */
 	IDLE_AT_LEAST_S = 30 * 60,
 	MS = 1000,
+	/* The next command often follows at once: waiting for it here saves the way to the loop and back. */
+	LINGER_MS = 1,
+	LINGER_ROUNDS = 100,
 };
 
 static void turn(struct imap_session *s);
@@ -99,8 +102,14 @@ static void work(void *arg)
 {
 	struct imap_session *s = arg;
 
-	imap_session_advance(s, /* may_block */ true);
-	stream_flush(s->stream);
+	unsigned rounds = 0;
+	enum imap_need need;
+
+	do {
+		need = imap_session_advance(s, /* may_block */ true);
+		stream_flush(s->stream);
+	} while (need == NEED_INPUT && s->phase == PHASE_READING && rounds++ < LINGER_ROUNDS &&
+	         pool_has_idle(s->server->o.pool) && stream_read_soon(s->stream, LINGER_MS));
 	loop_post(s->server->o.loop, back, s);
 }
 

@@ -10,6 +10,9 @@ enum {
 	ARENA_MAX = 8192,
 	BY_REFERENCE = 16 * 1024, /* shorter runs of a body are cheaper to copy */
 	BODIES_PER_RUN = 256,     /* then another session may have the thread */
+	/* The next command often follows at once: waiting for it here saves the way to the loop and back. */
+	LINGER_MS = 1,
+	LINGER_ROUNDS = 100,
 };
 
 /* What a turn ended with. */
@@ -267,10 +270,16 @@ static void work(void *arg)
 {
 	struct pop3_conn *c = arg;
 
-	advance(c, /* may_block */ true);
+	unsigned rounds = 0;
+	enum need need;
+
+	do {
+		need = advance(c, /* may_block */ true);
+		stream_flush(c->stream);
+	} while (need == NEED_INPUT && rounds++ < LINGER_ROUNDS &&
+	         pool_has_idle(c->server->o.pool) && stream_read_soon(c->stream, LINGER_MS));
 	if (!c->body && !c->has_event)
 		drop_rest(&c->drop);
-	stream_flush(c->stream);
 	loop_post(c->server->o.loop, back, c);
 }
 
