@@ -11,6 +11,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
 
 from servers import DOMAIN
@@ -127,6 +128,45 @@ def deliver(server, reader, messages=10000, sessions=50, size=4096, lmtp=False):
     used = server.cpu() - cpu
     return {"accepted per second": messages / accepted, "delivered per second": messages / delivered,
             "ms CPU a message": used / messages * 1000}
+
+
+class Sink:
+    """Postfix's smtp-sink: takes everything and counts it."""
+
+    def __init__(self, port):
+        as_nobody = ["-u", "nobody"] if os.geteuid() == 0 else []
+        self.process = subprocess.Popen(["smtp-sink", *as_nobody, "-c", f"127.0.0.1:{port}", "1024"], stdout=subprocess.PIPE)
+        self.count = 0
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        tail = b""
+        while piece := os.read(self.process.stdout.fileno(), 65536):
+            tail = (tail + piece)[-4096:]
+            seen = re.findall(rb"mesg=(\d+)[^\d]", tail)
+            self.count = int(seen[-1]) if seen else self.count
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def relay(server, sink, local_part, messages=10000, sessions=50, size=4096):
+    """messages in by sessions at once, out again to the sink."""
+    processes, limit, before = 10, 300, sink.count
+    cpu, start = server.cpu(), time.monotonic()
+    running = [subprocess.Popen(["smtp-source", "-s", str(sessions // processes), "-m", str(messages // processes), "-l", str(size),
+                                 "-f", "from@load.test", "-t", f"{local_part}{i}@{DOMAIN}", f"inet:127.0.0.1:{server.ports['smtp']}"])
+               for i in range(processes)]
+    if any([p.wait(timeout=limit) for p in running]):
+        raise SystemExit(f"smtp-source failed against {server.name}")
+    while sink.count < before + messages:
+        if time.monotonic() - start > limit:
+            raise SystemExit(f"{server.name} relayed {sink.count - before} of {messages} in {limit} s")
+        time.sleep(0.05)
+    seconds = time.monotonic() - start
+    time.sleep(0.5)
+    return {"per second": messages / seconds, "ms CPU a message": (server.cpu() - cpu) / messages * 1000}
 
 
 def inbox_count(server, user):

@@ -114,8 +114,9 @@ class Server:
 class Buzon(Server):
     name = "buzon"
 
-    def __init__(self, base, binary=f"{ROOT}/build/src/cli/buzon"):
+    def __init__(self, base, sink=None, binary=os.environ.get("BUZON", f"{ROOT}/build/src/cli/buzon")):
         super().__init__(base)
+        self.sink = sink
         self.binary, self.conf = binary, f"{self.dir}/buzon.conf"
         os.mkdir(f"{self.dir}/data")
         chain, key = certificate(self.dir)
@@ -124,6 +125,8 @@ class Buzon(Server):
             self.ports[service] = free_port()
             lines.append(f'listen "{service}" {{ address = "127.0.0.1:{self.ports[service]}" }}')
         lines.append('sign-in { plain-without-tls = true }')
+        if sink:
+            lines.append(f'relay {{ smart-host = "127.0.0.1:{sink}" clear = true }}')
         # One client address stands for many here; nothing else differs from the defaults.
         lines.append("limits { connections-per-minute = 1000000 connections-per-client = 20000 }")
         with open(self.conf, "w") as f:
@@ -136,6 +139,8 @@ class Buzon(Server):
         self.command("domain", "add", DOMAIN)
         for i in range(USERS):
             self.command("account", "add", f"u{i}@{DOMAIN}", stdin=f"{self.password}\n")
+        for i in range(10 if self.sink else 0):  # mail for these leaves again, to the sink
+            self.command("alias", "add", f"r{i}@{DOMAIN}", f"r{i}@sink.example")
         self.run()
 
     def run(self):
@@ -263,10 +268,66 @@ inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 alias_maps =
-virtual_mailbox_domains = bench.test
-virtual_mailbox_maps = texthash:{dir}/etc/users
-virtual_transport = lmtp:inet:127.0.0.1:{lmtp}
 """
+
+
+def set_up_postfix(server, settings):
+    """Private directories, Debian's own table of services without chroot, smtpd on a port of ours."""
+    server.ports = {"smtp": free_port()}
+    for sub in ("etc", "spool", "data"):
+        os.mkdir(f"{server.dir}/{sub}")
+    shutil.chown(f"{server.dir}/data", "postfix")
+    for name in ("dynamicmaps.cf", "postfix-files", "post-install", "postfix-script"):
+        if os.path.exists(f"/etc/postfix/{name}"):
+            shutil.copy(f"/etc/postfix/{name}", f"{server.dir}/etc/{name}")
+    server.log = f"/var/log/buzon-bench-{server.name}-{os.getpid()}.log"  # Postfix writes its log below /var only
+    write_master(server)
+    with open(f"{server.dir}/etc/main.cf", "w") as f:
+        f.write(POSTFIX.format(dir=server.dir, log=os.path.basename(server.log)) + settings)
+
+
+def write_master(server):
+    out = []
+    with open("/usr/share/postfix/master.cf.dist") as f:
+        for line in f:
+            words = line.split()
+            if len(words) >= 8 and words[1] in ("unix", "inet", "unix-dgram", "fifo") and not line.startswith(("#", " ")):
+                if words[1] == "inet":
+                    words[0] = f"127.0.0.1:{server.ports['smtp']}"
+                words[4] = "n"
+                line = " ".join(words) + "\n"
+            out.append(line)
+    with open(f"{server.dir}/etc/master.cf", "w") as f:
+        f.writelines(out)
+
+
+def start_postfix(server):
+    subprocess.run(["postfix", "-c", f"{server.dir}/etc", "start"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for_port(server.ports["smtp"])
+    with open(f"{server.dir}/spool/pid/master.pid") as f:
+        server.pid = int(f.read())
+
+
+def stop_postfix(server):
+    subprocess.run(["postfix", "-c", f"{server.dir}/etc", "stop"], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if os.path.exists(server.log):
+        os.unlink(server.log)
+
+
+class PostfixRelay(Server):
+    """Debian's Postfix, which hands every message on to a sink."""
+    name = "postfix-relay"
+
+    def __init__(self, base, sink):
+        super().__init__(base)
+        set_up_postfix(self, f"relayhost = [127.0.0.1]:{sink}\nrelay_domains = {DOMAIN}\ndisable_dns_lookups = yes\n"
+                             "smtp_tls_security_level = none\n")
+
+    def start(self):
+        start_postfix(self)
+
+    def stop(self):
+        stop_postfix(self)
 
 
 class PostfixDovecot(Server):
@@ -276,45 +337,17 @@ class PostfixDovecot(Server):
     def __init__(self, base, dovecot):
         super().__init__(base)
         self.dovecot = dovecot
-        self.ports = {"smtp": free_port()}
-        for sub in ("etc", "spool", "data"):
-            os.mkdir(f"{self.dir}/{sub}")
-        shutil.chown(f"{self.dir}/data", "postfix")
-        for name in ("dynamicmaps.cf", "postfix-files", "post-install", "postfix-script"):
-            if os.path.exists(f"/etc/postfix/{name}"):
-                shutil.copy(f"/etc/postfix/{name}", f"{self.dir}/etc/{name}")
-        self.log = f"/var/log/buzon-bench-{os.getpid()}.log"  # Postfix writes its log below /var only
-        self.write_master()
+        users = "".join(f"u{i}@{DOMAIN} u{i}/\n" for i in range(USERS))
+        set_up_postfix(self, f"virtual_mailbox_domains = {DOMAIN}\nvirtual_mailbox_maps = texthash:{self.dir}/etc/users\n"
+                             f"virtual_transport = lmtp:inet:127.0.0.1:{dovecot.ports['lmtp']}\n")
         with open(f"{self.dir}/etc/users", "w") as f:
-            f.writelines(f"u{i}@{DOMAIN} u{i}/\n" for i in range(USERS))
-        with open(f"{self.dir}/etc/main.cf", "w") as f:
-            f.write(POSTFIX.format(dir=self.dir, log=os.path.basename(self.log), lmtp=dovecot.ports["lmtp"]))
-
-    def write_master(self):
-        """Debian's own table of services, without chroot, and smtpd on our port."""
-        out = []
-        with open("/usr/share/postfix/master.cf.dist") as f:
-            for line in f:
-                words = line.split()
-                if len(words) >= 8 and words[1] in ("unix", "inet", "unix-dgram", "fifo") and not line.startswith(("#", " ")):
-                    if words[1] == "inet":
-                        words[0] = f"127.0.0.1:{self.ports['smtp']}"
-                    words[4] = "n"
-                    line = " ".join(words) + "\n"
-                out.append(line)
-        with open(f"{self.dir}/etc/master.cf", "w") as f:
-            f.writelines(out)
+            f.write(users)
 
     def start(self):
-        subprocess.run(["postfix", "-c", f"{self.dir}/etc", "start"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for_port(self.ports["smtp"])
-        with open(f"{self.dir}/spool/pid/master.pid") as f:
-            self.pid = int(f.read())
+        start_postfix(self)
 
     def stop(self):
-        subprocess.run(["postfix", "-c", f"{self.dir}/etc", "stop"], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        if os.path.exists(self.log):
-            os.unlink(self.log)
+        stop_postfix(self)
 
     def cpu(self):
         return super().cpu() + self.dovecot.cpu()
