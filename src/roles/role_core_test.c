@@ -43,6 +43,7 @@ static int teardown(void **state)
 	imap_server_free(c->imap);
 	pop3_server_free(c->pop3);
 	intake_free(c->intake);
+	queue_free(c->queue);
 	store_close(c->store);
 	loop_free(rig.role.loop);
 	free(c);
