@@ -131,7 +131,8 @@ void outbound_trace(struct outbound_job *j, str host, str address, str text)
 		buf_add(&j->trace, buf_str(&line));
 }
 
-static void print_tls(const struct outbound_peer *p, struct buf *out)
+/* is_early: it ended before it was clear whether there would be TLS. */
+static void print_tls(const struct outbound_peer *p, bool is_early, struct buf *out)
 {
 	static const char *const verdicts[] = {
 		[TLS_UNVERIFIED] = "not verified",
@@ -140,13 +141,13 @@ static void print_tls(const struct outbound_peer *p, struct buf *out)
 	};
 
 	if (!p->tls.version[0]) {
-		buf_addz(out, "in clear");
+		buf_addz(out, is_early ? "" : "in clear, ");
 		return;
 	}
 	buf_addf(out, "%s (%s", p->tls.version, verdicts[p->verdict]);
 	if (p->verdict == TLS_UNVERIFIED && p->tls_why[0])
 		buf_addf(out, ": %s", p->tls_why);
-	buf_addc(out, ')');
+	buf_addz(out, "), ");
 }
 
 static bool is_same(const struct smtp_client_result *a, const struct smtp_client_result *b)
@@ -166,10 +167,10 @@ void outbound_trace_results(struct outbound_job *j, const struct smtp_client_eve
 		     next++)
 			;
 		buf_addz(&text, j->is_reused ? "connection in use again, " : "connected, ");
-		print_tls(p, &text);
+		print_tls(p, items[i].stage <= SMTP_CLIENT_HANDSHAKE, &text);
 		if (e->results.count > 1)
-			buf_addf(&text, ", %zu of %zu recipients", next - i, e->results.count);
-		buf_addf(&text, ", %s: ", smtp_client_stage_name(items[i].stage));
+			buf_addf(&text, "%zu of %zu recipients, ", next - i, e->results.count);
+		buf_addf(&text, "%s: ", smtp_client_stage_name(items[i].stage));
 		smtp_client_result_print(&items[i], &text);
 		outbound_trace(j, p->o.host, p->o.address, buf_str(&text));
 	}
