@@ -24,6 +24,8 @@ static const struct command {
 	{ "dkim", cli_dkim, "create|rotate|activate DOMAIN | remove DOMAIN SELECTOR | list",
 	    N_("keys that sign mail of a domain") },
 	{ "dns", cli_dns, "DOMAIN [--check]", N_("the DNS records that a domain needs") },
+	{ "auth", cli_auth, "FILE --ip ADDRESS [--helo NAME] [--from SENDER] [--dns SERVER]",
+	    N_("judge who sent a message: SPF, DKIM, DMARC, and why") },
 	{ "queue", cli_queue, "list | show ID", N_("mail that waits to leave") },
 	{ "story", cli_story, "MESSAGE-ID|ADDRESS|ID",
 	    N_("what happened to a message, step by step") },
