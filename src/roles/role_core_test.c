@@ -44,6 +44,7 @@ static int teardown(void **state)
 	pop3_server_free(c->pop3);
 	intake_free(c->intake);
 	queue_free(c->queue);
+	signer_free(c->signer);
 	store_close(c->store);
 	loop_free(rig.role.loop);
 	free(c);
