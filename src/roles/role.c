@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -497,6 +498,9 @@ int role_main(const char *name, unsigned index)
 	}
 	/* The words of errno in another language are a file, which would be opened when the first error comes. */
 	setlocale(LC_ALL, "C");
+	/* So would be the machine's time zone, at each look: OpenSSL asks mktime whether a certificate is still good. */
+	setenv("TZ", "UTC0", 1);
+	tzset();
 	signal(SIGPIPE, SIG_IGN);
 	/* The terminal's Ctrl-C reaches every process; only the supervisor acts on it. */
 	signal(SIGINT, SIG_IGN);
