@@ -1,7 +1,11 @@
 """Mail that leaves carries signatures that dkimpy, OpenDKIM and the records that `buzon dns` prints make good."""
+import glob
 import json
+import os
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -43,16 +47,29 @@ def look_up(peer):
     return lambda name, timeout=5: records.get(name.decode().rstrip("."), "").encode() or None
 
 
-def send(net, title, body, sender="ana@ours.example"):
-    text = (f"From: Ana <{sender}>\r\nTo: x@there.example\r\nSubject: {title}\r\nMIME-Version: 1.0\r\n"
+def submit(net, title, body):
+    text = (f"From: Ana <ana@ours.example>\r\nTo: x@there.example\r\nSubject: {title}\r\nMIME-Version: 1.0\r\n"
             f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{body}")
     with net.smtp("mx.ours.example", port=587) as client:
         client.starttls()
         client.login("ana@ours.example", "password-of-ana")
         client.sendmail("ana@ours.example", ["x@there.example"], text.encode(), mail_options=["BODY=8BITMIME"])
-    found = net.journal.wait("message", host="mx.there.example", kept=True, timeout=20,
-                             path=lambda path: f"Subject: {title}\r\n".encode() in open(path, "rb").read())
-    return found[-1].content
+
+
+def facts(title):
+    def has_title(path):
+        with open(path, "rb") as f:
+            return f"Subject: {title}\r\n".encode() in f.read()
+    return {"host": "mx.there.example", "kept": True, "path": has_title}
+
+
+def arrived(net, title):
+    return net.journal.find("message", **facts(title))
+
+
+def send(net, title, body):
+    submit(net, title, body)
+    return net.journal.wait("message", timeout=20, **facts(title))[-1].content
 
 
 @pytest.mark.parametrize("title", BODIES)
@@ -94,3 +111,64 @@ def test_rotation(net, peer):
 def selectors(message):
     return {dkim.util.parse_tag_value(value)[b"s"].decode()
             for name, value in dkim.rfc822_parse(message)[0] if name.lower() == b"dkim-signature"}
+
+
+def role_pid(peer, role):
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        pid = path.split("/")[2]
+        try:
+            with open(path) as f, open(f"/proc/{pid}/stat") as stat:
+                words, parent = f.read().split("\0"), int(stat.read().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if parent == peer.process.pid and words[1:3] == ["role", role]:
+            return int(pid)
+    raise AssertionError(f"there is no process of role {role}")
+
+
+def until(what, seconds=30):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def test_keys_that_hang_delay_mail(net, peer):
+    """Never unsigned while a key is active: the mail waits, the log says why, and it leaves signed when keys is back."""
+    with_hang = role_pid(peer, "keys")
+    os.kill(with_hang, signal.SIGSTOP)
+    # Not by submission: its TLS needs keys as well.
+    peer.buzon("send", "-f", "ana@ours.example", "x@there.example",
+               input="From: ana@ours.example\r\nSubject: delayed\r\n\r\nx\r\n")
+    until(lambda: "not signed for 'ours.example'" in peer.log_text())
+    assert not arrived(net, "delayed")
+    until(lambda: "role died" in peer.log_text() and role_pid_or_none(peer, "keys") not in (None, with_hang))
+    until(lambda: retry(peer) and arrived(net, "delayed"))
+    assert len(selectors(arrived(net, "delayed")[-1].content)) == 2
+
+
+def role_pid_or_none(peer, role):
+    try:
+        return role_pid(peer, role)
+    except AssertionError:
+        return None
+
+
+def retry(peer):
+    peer.buzon("queue", "retry", "all", check=False)
+    return True
+
+
+def test_key_without_its_file(net, peer):
+    """A file that is gone is no reason to send unsigned mail either; the log names the key."""
+    active = next(k for k in keys(peer).values() if k["state"] == "active")
+    path = f'{peer.dir}/data/keys/{active["name"]}.pem'
+    os.rename(path, path + ".away")
+    os.kill(peer.process.pid, signal.SIGHUP)
+    until(lambda: "configuration taken anew" in peer.log_text())
+    submit(net, "no file", "x\r\n")
+    until(lambda: f"no usable key '{active['name']}'" in peer.log_text())
+    assert not arrived(net, "no file")
+    os.rename(path + ".away", path)
+    os.kill(peer.process.pid, signal.SIGHUP)
+    until(lambda: retry(peer) and arrived(net, "no file"))

@@ -133,7 +133,8 @@ static void keep(struct signer *g, const struct signer_mail *m, str fields, int6
 		.bytes = fields.len };
 	if (!k->fields)
 		abort();
-	memcpy(k->fields, fields.ptr, fields.len);
+	if (fields.len)
+		memcpy(k->fields, fields.ptr, fields.len);
 	memcpy(k->sha256, m->sha256, SHA256_BYTES);
 }
 
