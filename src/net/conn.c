@@ -80,9 +80,10 @@ static bool wants_input(const struct conn *c)
 
 static void watch_for(struct conn *c, unsigned events)
 {
-	if (!c->watch || events == c->watching)
+	if (!c->watch)
 		return;
-	c->watching = events;
+	c->watching =
+	    events; /* it may be the same, and the watch stopped by an error: that is still to be read */
 	watch_set(c->watch, events);
 }
 

@@ -498,11 +498,45 @@ static void test_pump_does_not_delay_literals(void **state)
 	teardown(&s);
 }
 
+/* What the peer said before it reset the connection is one read, the reset another one: the first error that the
+ * loop is told must not be the last time that anybody looks. */
+static void test_words_before_a_reset(void **state)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t size = sizeof(a);
+	AUTO_FD listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	AUTO_FD peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct side s = { .loop = loop_new(), .got = BUF_INIT(1000) };
+
+	(void)state;
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	check(bind(listening, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(listening, 1) == 0);
+	check(getsockname(listening, (struct sockaddr *)&a, &size) == 0);
+	check(connect(peer, (struct sockaddr *)&a, sizeof(a)) == 0);
+	s.conn = conn_new(s.loop, accept(listening, NULL, NULL),
+	    &(struct conn_options){ .handlers = &handlers,
+	        .owner = &s,
+	        .input_max = 10000,
+	        .high_water = 100000,
+	        .low_water = 1000 });
+	run_for(s.loop, 20);
+	check(send(peer, "last words", 10, MSG_NOSIGNAL) == 10);
+	check(setsockopt(peer, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 },
+	          sizeof(struct linger)) == 0);
+	fd_close(&peer);
+	run_for(s.loop, 2000);
+	check_str_eq(buf_str(&s.got), STR("last words"));
+	check_int_eq(s.closed, 1);
+	check_str_eq(str_c(s.reason), STR("connection reset by peer"));
+	teardown(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_echo_and_eof),
 		cmocka_unit_test(test_eof_handler),
+		cmocka_unit_test(test_words_before_a_reset),
 		cmocka_unit_test(test_input_limit),
 		cmocka_unit_test(test_output),
 		cmocka_unit_test(test_deadline_and_reset),
