@@ -93,6 +93,17 @@ class Buzon(Peer):
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(timeout=20)
         self.log.close()
+        self._wait_closed(25)
+
+    def _wait_closed(self, port, seconds=10):
+        """The role that holds the socket may end a moment after the supervisor."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                self.net.connect(self.name, port, timeout=2).close()
+            except OSError:
+                return
+            time.sleep(0.02)
 
     def buzon(self, *args, **options):
         return self.run(self.program, "-c", self.conf, *args, **options)
