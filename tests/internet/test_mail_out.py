@@ -173,3 +173,72 @@ def test_behaviour(results, name, want):
 
 def test_nobody_died(results):
     assert not results[1]
+
+
+REAL = """
+zone buzon.example signed
+  _25._tcp.mx TLSA 3 1 1 of mx.buzon.example
+zone other.example signed
+  _25._tcp.mx TLSA 3 1 1 of mx.other.example
+zone post.example signed
+  _25._tcp.mx TLSA 3 1 1 of mx.post.example
+peer buzon mx.buzon.example 44.128.0.1
+  domains buzon.example
+  accounts ana@buzon.example
+  conf relay { private-addresses = true }
+peer buzon mx.other.example 44.128.0.2
+  domains other.example
+  accounts bob@other.example
+  conf relay { private-addresses = true }
+"""
+POSTFIX = """
+peer postfix mx.post.example 44.128.0.3
+  domains post.example
+  set smtp_tls_security_level dane-only
+"""
+
+
+def submit(net, host, sender, recipient, subject):
+    client = net.smtp(host, 587)
+    client.starttls()
+    client.login(sender, f"password-of-{sender.partition('@')[0]}")
+    client.sendmail(sender, [recipient], f"From: {sender}\r\nTo: {recipient}\r\nSubject: {subject}\r\n\r\nbody\r\n".encode())
+    client.quit()
+
+
+def inbox(peer, account):
+    client = peer.imap(account)
+    client.select("INBOX")
+    _, numbers = client.search(None, "ALL")
+    texts = [client.fetch(n, "(BODY.PEEK[])")[1][0][1].decode(errors="replace") for n in numbers[0].split()]
+    client.logout()
+    return texts
+
+
+def wait_mail(peer, account, subject, seconds=15):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for text in inbox(peer, account):
+            if f"Subject: {subject}" in text:
+                return text
+        time.sleep(0.2)
+    raise AssertionError(f"{subject} did not come to {account}: {waiting(peer)}\n{peer.log_text()[-2000:]}")
+
+
+def test_two_buzons(make_net):
+    net = make_net(REAL)
+    submit(net, "mx.buzon.example", "ana@buzon.example", "bob@other.example", "there")
+    there = wait_mail(net.peers["mx.other.example"], "bob@other.example", "there")
+    assert "TLS" in there.split("Subject:")[0]
+    submit(net, "mx.other.example", "bob@other.example", "ana@buzon.example", "back")
+    wait_mail(net.peers["mx.buzon.example"], "ana@buzon.example", "back")
+
+
+def test_postfix_both_ways(make_net):
+    net = make_net(REAL + POSTFIX)
+    submit(net, "mx.buzon.example", "ana@buzon.example", "x@post.example", "there")
+    assert b"Subject: there" in net.journal.wait_message(host="mx.post.example", timeout=20)[0].content
+    outward = net.smtp("mx.post.example", source="44.128.0.3")
+    outward.sendmail("x@post.example", ["ana@buzon.example"], b"From: x@post.example\r\nSubject: back\r\n\r\nbody\r\n")
+    wait_mail(net.peers["mx.buzon.example"], "ana@buzon.example", "back", 20)
+    assert "Verified TLS connection established to mx.buzon.example" in net.peers["mx.post.example"].log_text()
