@@ -37,7 +37,7 @@ struct cli {
 typedef int cli_fn(struct cli *c);
 
 cli_fn cli_auth, cli_serve, cli_role, cli_check, cli_domain, cli_account, cli_alias, cli_dkim,
-    cli_dns, cli_queue, cli_story, cli_backup, cli_restore, cli_send;
+    cli_dns, cli_queue, cli_story, cli_backup, cli_restore, cli_send, cli_doctor;
 
 /* Reads the configuration; says what is wrong with it. 0 or the exit status. */
 int cli_config(struct cli *c);

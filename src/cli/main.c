@@ -29,6 +29,8 @@ static const struct command {
 	{ "queue", cli_queue, "list | show ID", N_("mail that waits to leave") },
 	{ "story", cli_story, "MESSAGE-ID|ADDRESS|ID",
 	    N_("what happened to a message, step by step") },
+	{ "doctor", cli_doctor, "bounce [--for admin|marketer|user] FILE|-",
+	    N_("why mail fails, in plain words") },
 	{ "backup", cli_backup, "DIRECTORY", N_("copy all data, also while the server runs") },
 	{ "restore", cli_restore, "DIRECTORY", N_("make the data directory from a backup") },
 	{ "send", cli_send, "[-t] [-i] [-f SENDER] [ADDRESS...]",
