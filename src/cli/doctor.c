@@ -123,8 +123,6 @@ static void print_recipient(
 	print_answer(to);
 	print_labelled(_("Who must act"), bounce_text_who(v->blame, reader));
 	print_labelled(_("What to do"), bounce_text_advice(v->reason, reader));
-	if (reader == READER_ADMIN && *v->check)
-		print_labelled(_("Proof"), v->check);
 }
 
 static json_t *text_json(str s)

@@ -57,9 +57,11 @@ str bounce_line(struct arena *a, str text, size_t max)
 		space = false;
 		buf_addc(&clean, (char)c);
 	}
-	str line = buf_str(&clean);
-	if (str_is_utf8(line))
-		return arena_str(a, line);
+	str line = str_sub(buf_str(&clean), 0, max);
+	/* A character may be cut in two at the end. */
+	for (size_t cut = 0; cut < 4 && cut <= line.len; cut++)
+		if (str_is_utf8(str_sub(line, 0, line.len - cut)))
+			return arena_str(a, str_sub(line, 0, line.len - cut));
 	AUTO_BUF utf8 = BUF_INIT(4 * BOUNCE_CONTEXT_MAX);
 	charset_guess_to_utf8(line, max, &utf8);
 	return arena_str(a, buf_str(&utf8));
@@ -274,6 +276,20 @@ static str notification_text(const struct look *l)
 	return arena_str(l->r->a, str_trim(buf_str(&plain)).len ? buf_str(&plain) : buf_str(&html));
 }
 
+/* A copy behind a mark: "--- Below this line is a copy of the message." and an empty line. */
+static str copied_header(str copy)
+{
+	str line;
+	bool quoted;
+
+	for (str rest = copy; bounce_next_line(&rest, &line, &quoted); copy = rest) {
+		size_t colon = str_chr(line, ':');
+		if (colon != STR_NPOS && colon && str_chr(str_sub(line, 0, colon), ' ') == STR_NPOS)
+			break;
+	}
+	return copy;
+}
+
 static void read_original(struct look *l, str text)
 {
 	uint32_t i = find_part(l, STR("message/rfc822"));
@@ -288,7 +304,7 @@ static void read_original(struct look *l, str text)
 	if (i != UINT32_MAX)
 		header = header_block(decoded(l, i, BOUNCE_TEXT_MAX));
 	else
-		header = str_skip(text, bounce_original_at(text));
+		header = copied_header(str_skip(text, bounce_original_at(text)));
 	if (header_find(header, STR("Message-ID"), &f))
 		b->original_message_id = bounce_line(l->r->a, f.value, BOUNCE_ADDRESS_MAX);
 	if (header_find(header, STR("From"), &f))

@@ -151,7 +151,7 @@ static str take_folded(struct arena *a, str value, str *rest)
 	str at = *rest, line;
 	bool quoted = false;
 
-	buf_add(&b, str_sub(value, 0, BOUNCE_DIAGNOSTIC_MAX));
+	buf_add(&b, str_sub(value, 0, BOUNCE_DIAGNOSTIC_MAX + 64)); /* with the type */
 	for (int i = 0; i < FIELD_LINES_MAX && bounce_next_line(&at, &line, &quoted); i++) {
 		if (!line.len || (line.ptr[0] != ' ' && line.ptr[0] != '\t') || !str_trim(line).len)
 			break;

@@ -209,6 +209,21 @@ static void test_forms(void **state)
 	}
 }
 
+static void test_original_behind_a_mark(void **state)
+{
+	(void)state;
+	AUTO_ARENA a = arena_new(NULL, "test", 16 << 20);
+	struct bounce b;
+	parse_text(FROM_DAEMON
+	    "Subject: failure notice\n\nI wasn't able to deliver it.\n\n<x@y.example>:\nno\n\n--- "
+	    "Below "
+	    "this line is a copy of the message.\n\nReturn-Path: <a@sender.example>\nMessage-ID: "
+	    "<9@sender.example>\nSubject: =?utf-8?q?ma=C3=B1ana?=\n\nhello\n",
+	    a, &b);
+	check_str_eq(b.original_message_id, STR("<9@sender.example>"));
+	check_str_eq(b.original_subject, STR("mañana"));
+}
+
 static void test_forwarded_is_marked(void **state)
 {
 	(void)state;
@@ -253,11 +268,22 @@ static void test_limits(void **state)
 	buf_addz(&many, DSN_HEAD
 	    "Final-Recipient: rfc822; x@y.example\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 ");
 	for (int i = 0; i < BOUNCE_DIAGNOSTIC_MAX; i++)
-		buf_addz(&many, "\xc3\xa9");
+		buf_addz(&many, "ñ");
 	bounce_parse(buf_str(&many), a, &b);
 	check_int_eq(b.count, 1);
-	check(b.recipients[0].diagnostic.len <= BOUNCE_DIAGNOSTIC_MAX);
+	check_int_eq(b.recipients[0].diagnostic.len, BOUNCE_DIAGNOSTIC_MAX);
 	check(str_is_utf8(b.recipients[0].diagnostic));
+
+	/* A word that ends at the limit, with a space before it; a character across the limit. */
+	buf_reset(&many);
+	buf_addz(&many,
+	    DSN_HEAD "Final-Recipient: rfc822; x@y.example\nStatus: 5.1.1\nRemote-MTA: dns; ");
+	for (int i = 0; i < BOUNCE_ADDRESS_MAX - 1; i++)
+		buf_addc(&many, 'a');
+	buf_addz(&many, " ñ\n");
+	bounce_parse(buf_str(&many), a, &b);
+	check_int_eq(b.recipients[0].remote_mta.len, BOUNCE_ADDRESS_MAX);
+	check(str_is_utf8(b.recipients[0].remote_mta));
 }
 
 int main(void)
@@ -266,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_replies),
 		cmocka_unit_test(test_standard),
 		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_original_behind_a_mark),
 		cmocka_unit_test(test_forwarded_is_marked),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_limits),

@@ -1,6 +1,8 @@
 """Recipients, codes and reasons against the labels; the figures are printed with -s and copied into docs/bounces.md."""
 import os
+import subprocess
 
+import pytest
 from corpus import NOT_BOUNCES, REASONS, fingerprint, tsv
 
 
@@ -97,3 +99,37 @@ def test_ordinary_mail(corpus):
     if total:
         show("ordinary mail kept apart", total - len(taken), total, taken)
     assert not taken
+
+
+def test_speed(corpus):
+    """Printed, not asserted: other work shares the cores. One thread, processor time."""
+    program = os.path.join(os.path.dirname(corpus.buzon), "..", "formats", "bounce_speed")
+    if not os.path.exists(program):
+        pytest.skip("build it first: ninja -C build src/formats/bounce_speed")
+    done = subprocess.run([program, *corpus.files], capture_output=True, text=True, check=True, timeout=120)
+    print("\nin a second of one core:", ", ".join(done.stdout.split("\n")))
+
+
+# Operators with wordings of their own, and the files that they answered in.
+OPERATORS = ("gmail", "microsoft", "yahoo", "apple", "proofpoint", "exchange", "gmx", "amazon")
+
+
+def test_left_out(corpus):
+    """Each operator's answers, classified without the rules that are its own: what the others are worth."""
+    program = os.path.join(os.path.dirname(corpus.buzon), "..", "formats", "bounce_speed")
+    if not os.path.exists(program):
+        pytest.skip("build it first: ninja -C build src/formats/bounce_speed")
+    all_good = all_total = 0
+    for op in OPERATORS:
+        good = total = 0
+        for name, i, label, fact in corpus.rows():
+            if not fact or fact["operator"] != op:
+                continue
+            path = os.path.join(os.path.dirname(corpus.files[0]), name)
+            done = subprocess.run([program, "--without", op, path], capture_output=True, text=True, check=True)
+            total += 1
+            good += done.stdout.split()[i] in corpus.right(name, i, "reason", REASONS[label["reason"]])
+        all_good, all_total = all_good + good, all_total + total
+        print(f"\nwithout the rules of {op}: {good} of {total}", end="")
+    if all_total:
+        print(f"\nwithout an operator's own rules: {all_good} of {all_total} = {100 * all_good / all_total:.1f} %")
