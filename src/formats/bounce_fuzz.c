@@ -23,12 +23,15 @@ static void check_recipient(
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static struct arena *rules;
 	static struct bounce_classifier *c;
 	str input = str_new(data, size);
 	struct bounce b;
 
-	if (!c)
-		c = bounce_classifier_new(arena_new(NULL, "rules", 4 << 20), OPERATOR_NONE);
+	if (!rules) {
+		rules = arena_new(NULL, "rules", 4 << 20);
+		c = bounce_classifier_new(rules, OPERATOR_NONE);
+	}
 	AUTO_ARENA a = arena_new(NULL, "fuzz", 256 << 20);
 	bounce_parse(input, a, &b);
 	assert(b.kind < BOUNCE_KINDS && b.count <= BOUNCE_RECIPIENTS_MAX);
