@@ -4,6 +4,8 @@ import signal
 import smtplib
 import subprocess
 
+import pytest
+
 from support.mail import kept
 from support.wait import until
 
@@ -88,18 +90,48 @@ def test_check_backup_restore(fresh):
         with smtplib.SMTP("127.0.0.1", fresh.ports["smtp"]) as c:
             c.sendmail("x@remote.example", ["bob@example.org"], f"Subject: {i}\r\n\r\nhi\r\n")
     assert fresh.run("check", "--deep").returncode == 0
+    fresh.run("dkim", "create", "example.org")
     target = f"{fresh.dir}/backup"
     fresh.run("backup", target)
     fresh.run("backup", target)
     fresh.stop()
-    before = fresh.json("account", "list")
+    before, keys = fresh.json("account", "list"), fresh.json("dkim", "list")
     os.rename(fresh.data, fresh.data + ".old")
     os.mkdir(fresh.data)
     fresh.run("restore", target)
-    assert fresh.json("account", "list") == before
+    assert fresh.json("account", "list") == before and fresh.json("dkim", "list") == keys
+    for key in keys:
+        assert os.stat(f'{fresh.data}/keys/{key["name"]}.pem').st_mode & 0o777 == 0o600
     assert fresh.run("check", "--deep").returncode == 0
     fresh.start()
     assert len(kept(fresh, "bob")) == 20
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_dkim(fresh, running):
+    def states():
+        return {k["selector"]: k["state"] for k in fresh.json("dkim", "list", "example.org")}
+
+    def refused(*args):
+        return fresh.run("dkim", *args, check=False).returncode
+
+    if running:
+        fresh.start()
+    fresh.run("dkim", "create", "example.org", "--selector", "one", "--algorithm", "ed25519")
+    fresh.run("dkim", "rotate", "example.org", "--selector", "two")
+    fresh.run("dkim", "create", "example.org", "--selector", "three", "--algorithm", "ed25519", "--after", "2d")
+    assert states() == {"one": "active", "two": "new", "three": "new"}
+    fresh.run("dkim", "activate", "example.org", "two")
+    assert states() == {"one": "retired", "two": "active", "three": "new"}
+    assert refused("remove", "example.org", "one") == 1 and refused("remove", "example.org", "two") == 1
+    assert refused("remove", "example.org", "four") == 1 and refused("create", "other.example") == 1
+    assert refused("create", "example.org", "--selector", "two", "--algorithm", "ed25519") == 1
+    assert refused("create", "example.org", "--selector", "a/b") == 2
+    assert refused("create", "example.org", "--algorithm", "rsa512") == 2
+    fresh.run("dkim", "remove", "example.org", "three")
+    fresh.run("dkim", "remove", "example.org", "one", "--force")
+    assert states() == {"two": "active"}
+    assert os.listdir(f"{fresh.data}/keys") == ["two._domainkey.example.org.pem"]
 
 
 def test_stop_and_reload(fresh):
