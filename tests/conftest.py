@@ -14,7 +14,7 @@ def pytest_addoption(parser):
     parser.addoption("--buzon", default=None, help="the program to test")
     parser.addoption("--differential-seed", type=int, default=None, help="one seed for the comparison with another server")
     parser.addoption("--differential-steps", type=int, default=100, help="commands for each seed of it")
-    parser.addoption("--kills", type=int, default=20, help="how often the crash test kills")
+    parser.addoption("--kills", type=int, default=None, help="how often the crash tests kill")
     parser.addoption("--seed", type=int, default=random.randrange(1 << 32), help="repeats the crash test's choice of kills")
 
 

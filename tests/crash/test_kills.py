@@ -16,6 +16,7 @@ ACCOUNTS = ("ana", "bob", "carl", "dora", "probe")
 KINDS = [SmtpWorker, SmtpWorker, LmtpWorker, AppendWorker, SubmissionWorker, SweepWorker, MoveWorker, StoreWorker,
          ExpungeWorker, PopWorker]
 DONE = ("smtp", "lmtp", "append", "submission", "move", "store", "expunge", "pop3")
+KILLS = 20
 CHUNK = 300
 RECOVERY_P99 = 2.0      # seconds, with the processors for ourselves
 # No name is resolved: what is submitted for remote recipients stays in the queue.
@@ -68,7 +69,7 @@ def report(ledger, kills, seed, seconds, found):
 
 
 def test_nothing_acknowledged_is_lost(request, buzon, capsys):
-    count, seed = request.config.getoption("--kills"), request.config.getoption("--seed")
+    count, seed = request.config.getoption("--kills") or KILLS, request.config.getoption("--seed")
     server, ledger = Server(buzon, extra=EXTRA, accounts=ACCOUNTS), Ledger()
     kills = Kills(server, ledger, random.Random(seed))
     load = Load(server, ledger, seed, KINDS)
