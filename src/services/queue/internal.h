@@ -16,6 +16,7 @@ enum queue_item_flag {
 
 enum queue_fate {
 	FATE_READY, /* nothing happened to it: again at once */
+	FATE_SOON,  /* trouble of our own: again soon, and nothing is noted */
 	FATE_RETRY,
 	FATE_DELIVERED,
 	FATE_FAILED,
@@ -96,6 +97,8 @@ void queue_settle(struct queue_job *job);
 /* notice.c, on a thread: writes job->notice; leaves it empty when nobody is to be told. */
 void queue_write_notice(struct queue_job *job);
 bool queue_needs_notice(const struct queue_job *job);
+/* The sender cannot be told now: of whom she was to be told, the fate is left open. */
+void queue_put_off_told(struct queue_job *job);
 
 /* old.c: expired and delayed mail that is not being tried. */
 void queue_sweep(void *queue);

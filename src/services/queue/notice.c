@@ -22,7 +22,7 @@ static bool is_to_be_told(const struct queue_item *item)
 {
 	const struct store_queue_item *row = &item->row;
 
-	if (item->fate == FATE_READY || item->fate == FATE_RETRY)
+	if (item->fate == FATE_READY || item->fate == FATE_SOON || item->fate == FATE_RETRY)
 		return false;
 	if (item->fate == FATE_DELIVERED && item->result.told_peer)
 		return false;
@@ -36,6 +36,19 @@ bool queue_needs_notice(const struct queue_job *job)
 			return true;
 	}
 	return false;
+}
+
+void queue_put_off_told(struct queue_job *job)
+{
+	for (size_t i = 0; i < job->count; i++) {
+		struct queue_item *item = &job->items[i];
+		if (!is_to_be_told(item))
+			continue;
+		/* It has arrived: sending it again would be worse than a sender who is not told of it. */
+		if (item->fate != FATE_DELIVERED)
+			item->fate = FATE_SOON;
+		item->is_told = false;
+	}
 }
 
 static void fill_recipient(

@@ -44,21 +44,26 @@ void queue_job_free(struct queue_job *job)
 	arena_free(job->arena);
 }
 
-/* After trouble of our own nothing is known: everything of the job is tried again soon. */
-static void put_off(struct queue_job *job)
+/* Soon; what the sweep held back waits as it did before. */
+static void put_off_item(struct queue_job *job, const struct store_queue_item *row)
 {
 	struct schedule *s = job->queue->schedule;
 
-	for (size_t i = 0; i < job->count; i++) {
-		if (job->number)
-			schedule_retry(
-			    s, job->items[i].row.id, job->now + SOON_S, job->items[i].row.attempts);
-		else
-			schedule_release(s, job->items[i].row.id, job->now);
-	}
-	if (!job->count && job->number)
-		for (size_t i = 0; i < job->id_count; i++)
-			schedule_retry(s, job->ids[i], job->now + SOON_S, 0);
+	if (job->number)
+		schedule_retry(s, row->id, job->now + SOON_S, row->attempts);
+	else
+		schedule_release(s, row->id, row->next_at);
+}
+
+/* After trouble of our own nothing is known: everything of the job is tried again soon. */
+static void put_off(struct queue_job *job)
+{
+	for (size_t i = 0; i < job->count; i++)
+		put_off_item(job, &job->items[i].row);
+	/* Not even the rows could be read. */
+	for (size_t i = 0; !job->count && i < job->id_count; i++)
+		put_off_item(job,
+		    &(struct store_queue_item){ .id = job->ids[i], .next_at = job->now + SOON_S });
 }
 
 static void apply(struct queue_job *job, const struct queue_item *item)
@@ -78,6 +83,9 @@ static void apply(struct queue_job *job, const struct queue_item *item)
 		/* It was held back meanwhile: now it waits as before. */
 		schedule_remove(s, id);
 		add_row(job->queue, &item->row, job->arena);
+		break;
+	case FATE_SOON:
+		put_off_item(job, &item->row);
 		break;
 	case FATE_READY:
 		break;
@@ -252,6 +260,7 @@ void queue_refresh(struct queue *q, uint64_t id)
 	AUTO_ARENA a = arena_new(NULL, "queue", 1 << 20);
 	struct store_queue_item row;
 	struct err err = { .kind = ERR_NONE };
+	int64_t now = time_wall_s();
 
 	if (store_queue_get(q->store, id, a, &row, &err) < 0) {
 		if (err.kind == ERR_DENIED)
@@ -260,7 +269,10 @@ void queue_refresh(struct queue *q, uint64_t id)
 		if (!schedule_hold(q->schedule, id))
 			schedule_hold_later(q->schedule, id);
 	} else {
-		schedule_release(q->schedule, id, time_wall_s());
+		/* An attempt that was under way may have given it a new time since: that one counts. */
+		schedule_release(q->schedule, id, row.next_at);
+		if (row.next_at <= now)
+			schedule_end_rest(q->schedule, id);
 	}
 	start_jobs(q);
 }

@@ -257,6 +257,27 @@ static size_t rows(struct store_queue_item **out)
 	return n;
 }
 
+/* As the administrator's retry does. */
+struct by_hand {
+	uint64_t id;
+	int64_t now;
+};
+
+static int by_hand_job(struct store_txn *t, void *arg, struct err *err)
+{
+	const struct by_hand *h = arg;
+
+	return txn_queue_state(t, h->id, QUEUE_WAITING, h->now, err);
+}
+
+static void by_hand(uint64_t id, int64_t now)
+{
+	struct by_hand h = { id, now };
+
+	fixture_must(&f, store_write(f.store, by_hand_job, &h, &f.err));
+	queue_refresh(w.queue, id);
+}
+
 /* "sent deferred": the steps of the story after the first ones. */
 static void check_story(const char *want)
 {
@@ -318,7 +339,7 @@ static void test_temporary(void **state)
 	check_str_eq(list[0].last_error, STR("450 4.0.0 as it was told"));
 	check_int_eq(w.notices, 0);
 	check_story("deferred");
-	queue_refresh(w.queue, list[0].id); /* "retry" */
+	by_hand(list[0].id, time_wall_s());
 	run();
 	check_int_eq(w.attempts, 2);
 	check_int_eq(rows(&list), 1);
@@ -385,11 +406,79 @@ static void test_notice_refused(void **state)
 	check_int_eq(rows(&list), 1); /* nothing was lost: it is tried again */
 	check_story("");
 	w.notice_answer = "550 5.1.1 she is gone";
-	queue_refresh(w.queue, list[0].id);
+	by_hand(list[0].id, time_wall_s());
 	run();
 	check_int_eq(w.notices, 2);
 	check_int_eq(rows(&list), 0);
 	check_story("returned");
+}
+
+/* A notification that cannot be kept holds up nobody else: who has the message does not get it again. */
+static void test_notice_refused_beside_others(void **state)
+{
+	struct store_queue_item *list;
+
+	(void)state;
+	start();
+	w.notice_answer = "451 4.3.0 not now";
+	enqueue(
+	    &(struct mail){ .recipients = "d@remote.example p@remote.example t@remote.example" });
+	run();
+	check_int_eq(w.attempts, 1);
+	check_int_eq(w.recipients_seen, 3);
+	check_int_eq(rows(&list), 2);
+	check_str_eq(list[0].recipient, STR("p@remote.example"));
+	check_int_eq(list[0].attempts, 0);
+	check_int_eq(list[1].attempts, 1);
+	check_story("sent deferred");
+	w.notice_answer = "250 2.0.0 kept";
+	by_hand(list[0].id, time_wall_s());
+	run();
+	check_int_eq(w.recipients_seen, 4);
+	check_int_eq(w.notices, 2);
+	check_int_eq(rows(&list), 1);
+}
+
+/* Between the administrator's change and our hearing of it an attempt ended: its row says when the next one is. */
+static void test_time_on_disk_counts(void **state)
+{
+	struct store_queue_item *list;
+
+	(void)state;
+	start();
+	enqueue(&(struct mail){ .recipients = "t@remote.example" });
+	run();
+	check_int_eq(rows(&list), 1);
+	check(list[0].next_at > time_wall_s() + 200);
+	queue_refresh(w.queue, list[0].id);
+	run();
+	check_int_eq(w.attempts, 1);
+	by_hand(list[0].id, time_wall_s());
+	run();
+	check_int_eq(w.attempts, 2);
+}
+
+/* A sweep that comes to nothing leaves the time of the next attempt as it was. */
+static void test_sweep_keeps_time(void **state)
+{
+	struct store_queue_item *list;
+	struct schedule_counts n;
+
+	(void)state;
+	start();
+	enqueue(&(struct mail){ .recipients = "t@remote.example", .age_s = 5 * 3600 });
+	run();
+	check_int_eq(w.attempts, 1);
+	w.notice_answer = "451 4.3.0 not now";
+	queue_sweep(w.queue);
+	run();
+	check_int_eq(w.notices, 1);
+	check_int_eq(w.attempts, 1);
+	check_int_eq(rows(&list), 1);
+	check(!(list[0].flags & QUEUE_WARNED));
+	schedule_counts(w.queue->schedule, &n);
+	check_int_eq(n.waiting, 1);
+	check_int_eq(schedule_due(w.queue->schedule), list[0].next_at);
 }
 
 static void test_relay_lost(void **state)
@@ -532,6 +621,9 @@ int main(void)
 		TEST(test_permanent),
 		TEST(test_who_is_told),
 		TEST(test_notice_refused),
+		TEST(test_notice_refused_beside_others),
+		TEST(test_time_on_disk_counts),
+		TEST(test_sweep_keeps_time),
 		TEST(test_relay_lost),
 		TEST(test_relay_away),
 		TEST(test_held_meanwhile),

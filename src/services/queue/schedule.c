@@ -395,7 +395,7 @@ static void leave_job(struct schedule *s, struct entry *e, enum entry_state stat
 	e->is_held_later = false;
 }
 
-bool schedule_release(struct schedule *s, uint64_t id, int64_t now)
+bool schedule_release(struct schedule *s, uint64_t id, int64_t next_at)
 {
 	struct entry *e = table_get_id(s->entries, id);
 
@@ -403,10 +403,23 @@ bool schedule_release(struct schedule *s, uint64_t id, int64_t now)
 		e->is_held_later = false;
 	if (!e || e->state == WORKING)
 		return false;
-	e->due.at = now;
-	if (e->state != READY)
-		move(s, e, READY);
+	/* What is ready keeps its place. */
+	if (e->state == READY)
+		return true;
+	leave_state(s, e);
+	e->due.at = next_at;
+	enter_state(s, e, WAITING);
 	return true;
+}
+
+void schedule_end_rest(struct schedule *s, uint64_t id)
+{
+	struct entry *e = table_get_id(s->entries, id);
+
+	if (!e)
+		return;
+	due_clear(s, &e->destination->due);
+	ring_add(s, e->destination);
 }
 
 /* ---- jobs ---- */

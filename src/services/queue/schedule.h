@@ -62,10 +62,12 @@ bool schedule_add(struct schedule *s, const struct schedule_entry *e);
 /* Also in a job or held. False: there is none. */
 bool schedule_remove(struct schedule *s, uint64_t id);
 /* Not while it is in a job: false; schedule_hold_later then holds it when the job leaves it in the queue.
- * Release makes it ready at once, whatever its time. */
+ * Release has it wait for next_at, or makes it ready when that has come. False: it is in a job, or not there. */
 bool schedule_hold(struct schedule *s, uint64_t id);
 void schedule_hold_later(struct schedule *s, uint64_t id);
-bool schedule_release(struct schedule *s, uint64_t id, int64_t now);
+bool schedule_release(struct schedule *s, uint64_t id, int64_t next_at);
+/* By hand: the destination of this entry is tried again although it rests. */
+void schedule_end_rest(struct schedule *s, uint64_t id);
 
 /* The next job that may start now; false: none. The slices are good until schedule_done. */
 bool schedule_take(struct schedule *s, int64_t now, struct schedule_job *out);

@@ -139,6 +139,45 @@ static void test_rest(void **state)
 	schedule_free(s);
 }
 
+static void test_end_of_rest_by_hand(void **state)
+{
+	struct schedule *s = schedule_new(&limits);
+
+	(void)state;
+	for (uint64_t id = 1; id <= 3; id++)
+		add(s, id, id, 0, "dead.example");
+	struct schedule_job one = take(s, 10, "1:1 dead.example"),
+	                    two = take(s, 10, "2:2 dead.example");
+	schedule_retry(s, 1, 5000, 1);
+	schedule_retry(s, 2, 5000, 1);
+	schedule_done(s, one.number, SCHEDULE_UNREACHABLE, 20);
+	schedule_done(s, two.number, SCHEDULE_UNREACHABLE, 21);
+	take(s, 22, "-");
+	schedule_end_rest(s, 99);
+	schedule_end_rest(s, 3);
+	take(s, 22, "3:3 dead.example");
+	take(s, 22, "-"); /* the others wait for their time */
+	schedule_free(s);
+}
+
+static void test_release(void **state)
+{
+	struct schedule *s = schedule_new(&limits);
+
+	(void)state;
+	add(s, 1, 1, 0, "a.example");
+	add(s, 2, 2, 0, "a.example");
+	check(schedule_hold(s, 1));
+	check(schedule_release(s, 1, 500)); /* waits for its time again */
+	take(s, 100, "2:2 a.example");
+	check(!schedule_release(s, 2, 100)); /* under way */
+	take(s, 499, "-");
+	check_int_eq(schedule_due(s), 500);
+	check(schedule_release(s, 1, 300));
+	take(s, 400, "1:1 a.example");
+	schedule_free(s);
+}
+
 static void test_hold(void **state)
 {
 	struct schedule *s = schedule_new(&limits);
@@ -204,6 +243,8 @@ int main(void)
 		cmocka_unit_test(test_senders_take_turns),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_end_of_rest_by_hand),
+		cmocka_unit_test(test_release),
 		cmocka_unit_test(test_hold),
 		cmocka_unit_test(test_back_off),
 	};

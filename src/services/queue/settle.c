@@ -128,6 +128,7 @@ static int settle_one(
 
 	switch (item->fate) {
 	case FATE_READY:
+	case FATE_SOON:
 		return 0;
 	case FATE_DELIVERED:
 	case FATE_FAILED:
@@ -180,6 +181,15 @@ static void commit(struct queue_job *job)
 
 /* ---- with a notification ---- */
 
+/* What nobody is to be told of is committed all the same: what was delivered must not go out again. */
+static void commit_without_notice(struct queue_job *job, str why)
+{
+	log_warn(job->queue->log, "queue: no notification could be made, trying again soon",
+	    F_INT("job", job->id), F_STR("sender", job->notice_to), F_STR("why", why));
+	queue_put_off_told(job);
+	commit(job);
+}
+
 /* 250: both are committed. 4xx: nothing is. 5xx: the sender cannot be told: she is not there any more. */
 static void on_notice_sent(void *arg, const struct frame_message_result *result)
 {
@@ -197,9 +207,7 @@ static void on_notice_sent(void *arg, const struct frame_message_result *result)
 			job->items[i].is_told = false;
 		commit(job);
 	} else {
-		job->outcome = err_set(
-		    &job->err, ERR_RETRY, "the notification was not kept: " STR_FMT, STR_ARG(line));
-		queue_job_end(job);
+		commit_without_notice(job, line);
 	}
 }
 
@@ -209,7 +217,7 @@ static void on_written(void *arg)
 	struct queue *q = job->queue;
 
 	if (job->outcome < 0) {
-		queue_job_end(job);
+		commit_without_notice(job, str_c(job->err.text));
 		return;
 	}
 	if (job->notice.len == 0) {
