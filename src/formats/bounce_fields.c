@@ -38,7 +38,7 @@ static str without_type(str value)
 {
 	size_t semicolon = str_chr(value, ';');
 
-	if (semicolon == STR_NPOS || semicolon > 20)
+	if (!value.ptr || semicolon == STR_NPOS || semicolon > 20)
 		return str_trim(value);
 	for (size_t i = 0; i < semicolon; i++) {
 		char c = value.ptr[i];
