@@ -30,15 +30,18 @@ class Sink(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
     request_queue_size = 200
 
-    def __init__(self):
+    def __init__(self, address="127.0.0.1"):
         self.lock = threading.Lock()
         self.attempts = []                                  # (when, recipient), at RCPT
         self.deliveries = collections.defaultdict(list)     # recipient: Delivery of each time; noted before the answer
         self.refusals = collections.Counter()               # recipient: 450s and drops so far
         self.now = self.most = self.transactions = self.dropped = 0
-        super().__init__(("127.0.0.1", 0), Dialogue)
+        super().__init__((address, 0), Dialogue)
         self.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+
+    def verify_request(self, request, client_address):
+        return client_address[0].startswith("127.")
 
     def handle_error(self, request, client_address):
         """Kills end connections anywhere."""
