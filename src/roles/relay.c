@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "services/fetch/fetch.h"
 #include "sessions/outbound/outbound.h"
 
 enum { ROOTS_MAX = 8 << 20, STOP_POLL_MS = 20 };
@@ -17,6 +18,8 @@ struct relay {
 	struct resolver *resolver;
 	struct relay_dns *dns; /* asks for others */
 	struct tls_client *tls;
+	struct fetch *web;
+	struct sts *sts;
 	struct outbound *outbound;
 	struct timer *stop_timer;
 	uint64_t stop_at_ms;
@@ -50,6 +53,21 @@ static int read_roots(const struct role *r, struct buf *out)
 	return n < 0 ? -1 : 0;
 }
 
+/* Without authorities no policy host can be believed: there is no MTA-STS then. */
+static int start_policies(struct relay *y, str roots, struct err *err)
+{
+	struct role *r = y->role;
+
+	if (!roots.len)
+		return 0;
+	y->web = fetch_new(r->loop, roots, err);
+	if (!y->web)
+		return -1;
+	struct sts_options options = sts_options_of(r->loop, &r->log, y->resolver, y->web);
+	y->sts = sts_new(&options);
+	return 0;
+}
+
 /* Without authorities only DANE can verify a server; opportunistic TLS does not need them. */
 static int make_tls(struct relay *y, struct err *err)
 {
@@ -64,19 +82,23 @@ static int make_tls(struct relay *y, struct err *err)
 		buf_reset(&roots);
 	}
 	y->tls = tls_client_new(buf_str(&roots), err);
-	return y->tls ? 0 : -1;
+	return y->tls ? start_policies(y, buf_str(&roots), err) : -1;
 }
 
-static struct outbound_settings settings_of(const struct role *r)
+static struct outbound_settings settings_of(const struct relay *y)
 {
+	const struct role *r = y->role;
+
+	if (y->sts)
+		sts_allow_special(y->sts, r->config->relay_private_addresses);
 	return (struct outbound_settings){ .hostname = r->config->hostname,
-		.private_addresses = r->config->relay_private_addresses };
+		.private_addresses = r->config->relay_private_addresses,
+		.sts = y->sts };
 }
 
 static int relay_start(struct role *r, struct err *err)
 {
 	struct relay *y = calloc(1, sizeof(*y));
-	struct outbound_settings settings = settings_of(r);
 
 	if (!y)
 		abort();
@@ -87,6 +109,7 @@ static int relay_start(struct role *r, struct err *err)
 		return -1;
 	y->dns = relay_dns_new(r, y->resolver);
 	struct outbound_dns dns = outbound_dns_of(y->resolver);
+	struct outbound_settings settings = settings_of(y);
 	y->outbound = outbound_new(r->loop, &dns, y->tls, &settings);
 	return 0;
 }
@@ -94,7 +117,7 @@ static int relay_start(struct role *r, struct err *err)
 static void relay_reload(struct role *r)
 {
 	struct relay *y = r->state;
-	struct outbound_settings settings = settings_of(r);
+	struct outbound_settings settings = settings_of(y);
 
 	outbound_configure(y->outbound, &settings);
 }

@@ -1,7 +1,7 @@
 /* internal.h: what the files of sessions/outbound share.
  *
  * Purpose    outbound.c: jobs and idle connections; job.c: from a destination to its hosts, one after the other;
- *            tlsa.c: what DANE demands of a host; peer.c: one connection; report.c: results and the story.
+ *            tlsa.c: what DANE demands of a host; sts.c: what MTA-STS demands; peer.c: one connection; report.c: results and the story.
  * Threads    The loop's thread.
  */
 #ifndef BUZON_SESSIONS_OUTBOUND_INTERNAL_H
@@ -115,6 +115,8 @@ struct outbound_job {
 		void *query; /* NULL: not on its way */
 	} questions[JOB_QUESTIONS_MAX];
 	size_t question_count;
+	struct sts_query *sts_query; /* NULL: not on its way */
+	struct sts_policy policy;    /* of the destination, by MTA-STS; mode none: there is none */
 	const struct mx_target *targets;
 	size_t target_count, at;
 
@@ -150,6 +152,8 @@ bool outbound_job_needs_tls(const struct outbound_job *j);
 bool outbound_job_needs_name(const struct outbound_job *j);
 /* The host's TLSA records are known, or it has none. */
 void outbound_job_connect(struct outbound_job *j);
+/* MX records, addresses and the policy are known, or some of them. */
+void outbound_job_follow(struct outbound_job *j);
 /* This host is not the one. */
 void outbound_job_next(struct outbound_job *j);
 /* Answers and frees. */
@@ -160,6 +164,21 @@ void outbound_job_finish(struct outbound_job *j);
 /* True: known at once; else outbound_job_connect follows. */
 bool outbound_tlsa_ask(struct outbound_job *j, const struct mx_target *t);
 bool outbound_tlsa_is_usable(const struct tls_tlsa *r);
+
+/* ---- sts.c ---- */
+
+/* When there may be a policy; outbound_job_follow follows. */
+void outbound_sts_ask(struct outbound_job *j);
+/* The host must show a certificate that is good for its name. */
+bool outbound_sts_applies(const struct outbound_job *j);
+/* The policy does not name this host. */
+bool outbound_sts_excludes(const struct outbound_job *j, const struct mx_target *t);
+/* False, and reported: the policy does not name this host. */
+bool outbound_sts_allows(struct outbound_job *j, const struct mx_target *t);
+/* Why TLS was needed, in front of what went wrong with it. */
+str outbound_sts_explain(struct outbound_job *j, const struct smtp_client_result *r, str text);
+/* For the story: what a policy that is being tested would have said. */
+void outbound_sts_note(struct outbound_job *j, const struct smtp_client_event *e);
 
 /* ---- report.c ---- */
 

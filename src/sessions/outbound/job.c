@@ -23,6 +23,7 @@ static void cancel_questions(struct outbound_job *j)
 void outbound_job_free(struct outbound_job *j)
 {
 	cancel_questions(j);
+	sts_cancel(j->sts_query);
 	dial_cancel(j->dial);
 	timer_free(j->deadline);
 	*j->link = j->next;
@@ -200,6 +201,7 @@ void outbound_job_on_results(struct outbound_job *j, const struct smtp_client_ev
 		return;
 	}
 	outbound_trace_results(j, e);
+	outbound_sts_note(j, e);
 	look_for_slow_down(j, e);
 	if (may_go_clear(j, e)) {
 		j->in_clear = true;
@@ -219,7 +221,8 @@ void outbound_job_on_results(struct outbound_job *j, const struct smtp_client_ev
 
 bool outbound_job_needs_name(const struct outbound_job *j)
 {
-	return j->f.tls == RELAY_TLS_VERIFIED || (j->f.flags & RELAY_REQUIRETLS);
+	return j->f.tls == RELAY_TLS_VERIFIED || (j->f.flags & RELAY_REQUIRETLS) ||
+	       outbound_sts_applies(j);
 }
 
 bool outbound_job_needs_tls(const struct outbound_job *j)
@@ -325,7 +328,9 @@ static bool is_name_vouched(struct outbound_job *j, const struct mx_target *t)
 
 void outbound_job_connect(struct outbound_job *j)
 {
-	if (j->tlsa == TLSA_FAILED || !is_name_vouched(j, &j->targets[j->at]))
+	const struct mx_target *t = &j->targets[j->at];
+
+	if (j->tlsa == TLSA_FAILED || !is_name_vouched(j, t) || !outbound_sts_allows(j, t))
 		outbound_job_next(j);
 	else
 		open_connection(j);
@@ -339,11 +344,14 @@ static void try_host(struct outbound_job *j)
 		outbound_job_connect(j);
 }
 
-/* A host whose TLSA records cannot be had, or whose name nobody vouches for, is passed over with all of its
+/* A host whose TLSA records cannot be had, or that the policy of MTA-STS does not name, is passed over with all of its
  * addresses. */
 static bool is_hopeless(const struct outbound_job *j)
 {
-	return j->tlsa == TLSA_FAILED && str_eq(j->targets[j->at].host, j->tlsa_host);
+	const struct mx_target *t = &j->targets[j->at];
+
+	return str_eq(t->host, j->tlsa_host) &&
+	       (j->tlsa == TLSA_FAILED || outbound_sts_excludes(j, t));
 }
 
 void outbound_job_next(struct outbound_job *j)
@@ -369,6 +377,8 @@ static bool follow_mx(struct outbound_job *j)
 	if (!r)
 		return false;
 	cancel_questions(j);
+	if (j->sts_query && r->status == MX_OK)
+		return true; /* the policy is not known yet; then from here on again */
 	if (r->status != MX_OK) {
 		struct outbound_own own = { r->status == MX_PERMANENT ? RANK_MESSAGE
 			                                              : RANK_UNREACHABLE,
@@ -385,6 +395,11 @@ static bool follow_mx(struct outbound_job *j)
 }
 
 static void ask_for_way(struct outbound_job *j);
+
+void outbound_job_follow(struct outbound_job *j)
+{
+	(void)follow_mx(j);
+}
 
 static void on_answer(void *arg, uint32_t id, const struct dns_answer *answer)
 {
@@ -429,6 +444,8 @@ static void begin_way(struct outbound_job *j)
 		return;
 	}
 	j->mx = mx_start(j->arena, &o);
+	if (!mx_result(j->mx))
+		outbound_sts_ask(j);
 	ask_for_way(j);
 }
 

@@ -2,7 +2,7 @@
  *
  * Purpose    Find the hosts of a destination (services/route/mx.h), try them in order, speak SMTP or LMTP with the
  *            first that will (protocols/smtp_client), under the TLS that is asked for or that DANE demands
- *            (RFC 7672), and say for each recipient what became of it.
+ *            (RFC 7672) or the domain's policy (MTA-STS, RFC 8461), and say for each recipient what became of it.
  * Shape      outbound_new, outbound_deliver for each job; fn is called once for each.
  * Ownership  A job copies what it needs of the frame and takes the descriptor. A result is good during fn only.
  * Threads    The loop's thread.
@@ -10,7 +10,7 @@
  *            OUTBOUND_TRANSACTIONS messages and waits OUTBOUND_IDLE_MS for the next one, OUTBOUND_IDLE_MAX of them
  *            at once.
  * Errors     None are returned: whatever goes wrong becomes a result for each recipient.
- * Not here   When to try again, how many at once (services/queue, role core). Policies beyond DANE.
+ * Not here   When to try again, how many at once (services/queue, role core). Finding policies (services/sts).
  *
  * Which host is next: one that cannot be reached, refuses us before MAIL, says 421 or hangs up before it answered
  * anything is passed over (RFC 5321 §5.1); so is one that cannot take this message (SIZE, SMTPUTF8, REQUIRETLS).
@@ -22,6 +22,7 @@
 #include "net/tls_client.h"
 #include "services/frames/frames.h"
 #include "services/resolve/resolve.h"
+#include "services/sts/sts.h"
 
 enum {
 	OUTBOUND_CONNECT_MS = 30 * 1000,
@@ -45,6 +46,7 @@ struct outbound_dns outbound_dns_of(struct resolver *r);
 struct outbound_settings {
 	str hostname;
 	bool private_addresses; /* may be connected to for MX */
+	struct sts *sts;        /* borrowed; NULL: policies of MTA-STS are not looked for */
 };
 
 struct outbound *outbound_new(struct loop *l, const struct outbound_dns *dns,

@@ -77,6 +77,7 @@ static struct outbound_result result_of(
 		    "arrive once "
 		    "more; " STR_FMT,
 		    STR_ARG(from->text));
+	r.text = outbound_sts_explain(j, from, r.text);
 	r.text = arena_str(j->arena, shorten(r.text, OUTBOUND_TEXT_MAX));
 	set_status(&r, from->enhanced);
 	return r;
