@@ -2,6 +2,7 @@
 import itertools
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,12 +13,32 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SERVICES = ["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
 _people = itertools.count(1)
+_given = set()
+_chance = random.SystemRandom()
+
+
+def last_listening_port():
+    """Ports above are the kernel's to give to connections: one of them could be in use when a server comes back."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+            first = int(f.read().split()[0])
+    except OSError:
+        first = 32768
+    return first - 1 if first > 15000 else 65535
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nobody listens on, and that no other call gave."""
+    while True:
+        port = _chance.randint(10000, last_listening_port())
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def quick_base(bytes_wanted):
