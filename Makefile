@@ -48,6 +48,7 @@ check-asan:
 lint:
 	scripts/deps build test
 	scripts/test style tidy
+	scripts/tidy
 
 format:
 	git ls-files '*.[ch]' | xargs clang-format -i

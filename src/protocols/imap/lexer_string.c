@@ -189,7 +189,7 @@ static int decode_name(const struct imap_lexer *l, str name, struct buf *out, st
 
 static int take_name(struct imap_lexer *l, unsigned classes, struct buf *out, struct err *err)
 {
-	str before = l->in, name;
+	str before = l->in, name = STR_NONE;
 
 	if (take_bytes_or_string(l, classes, &name, err) < 0)
 		return -1;

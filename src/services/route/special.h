@@ -12,6 +12,6 @@
 
 /* "a private address", "a loopback address" …; NULL: a public one. An address inside another one is looked at as
  * well: ::ffff:10.0.0.1 is private. */
-const char *ip_special_kind(const struct ip *ip);
+const char *ip_special_kind(const struct ip *given);
 
 #endif

@@ -10,8 +10,8 @@
 /* "(MESSAGES UNSEEN)" to bits. */
 int imap_take_status_items(struct imap_lexer *in, unsigned *out_items, struct err *err);
 /* To be called before the first imap_write_status: HIGHESTMODSEQ switches CONDSTORE on. */
-void imap_status_begin(struct imap_conn *c, unsigned items);
-/* "* STATUS name (MESSAGES 3 UNSEEN 1)" */
-void imap_write_status(struct imap_conn *c, const struct store_mailbox *box, unsigned items);
+void imap_status_begin(struct imap_conn *c, unsigned bits);
+/* "* STATUS name (MESSAGES 3 UNSEEN 1)"; bits of imap_take_status_items. */
+void imap_write_status(struct imap_conn *c, const struct store_mailbox *box, unsigned bits);
 
 #endif

@@ -160,56 +160,82 @@ static bool step(struct pop3_conn *c)
 	return used > 0 || c->has_event;
 }
 
-/* Goes on until something is needed. may_block: on a thread of the pool, else on the loop. */
-static enum need advance(struct pop3_conn *c, bool may_block)
+/* The maildrop is open; NEED_TURN: yes, else what is to be done first. */
+static enum need open_first(struct pop3_conn *c, bool may_block)
 {
-	unsigned bodies = 0;
-
 	if (c->failed)
 		return NEED_CLOSE;
 	if (!c->engine && !may_block)
 		return NEED_THREAD;
 	if (!c->engine)
 		open_drop(c);
-	if (!c->engine)
-		return NEED_CLOSE;
-	for (;;) {
+	return c->engine ? NEED_TURN : NEED_CLOSE;
+}
+
+static void handle_event(struct pop3_conn *c)
+{
+	c->has_event = false;
+	if (c->event.kind == POP3_EVENT_BODY)
+		on_body(c);
+	else
+		on_update(c);
+}
+
+/* Nothing is left to do: more may have come meanwhile. True: it has. */
+static bool read_on(struct pop3_conn *c, bool may_block)
+{
+	push_output(c);
+	if (!may_block)
+		return false;
+	stream_flush(c->stream);
+	return stream_read_now(c->stream);
+}
+
+/* One round; true: another one follows, else *need says for what this ended. */
+static bool round_of(struct pop3_conn *c, bool may_block, unsigned *bodies, enum need *need)
+{
+	bool did_something = step(c);
+
+	if (!c->has_event) {
+		*need = NEED_INPUT;
+		return did_something || pop3_session_is_congested(c->engine) ||
+		       read_on(c, may_block);
+	}
+	*need = NEED_CLOSE; /* the last reply waits until the lock is released */
+	if (c->event.kind == POP3_EVENT_CLOSE)
+		return false;
+	*need = NEED_THREAD;
+	if (!may_block)
+		return false;
+	*need = NEED_TURN;
+	if ((*bodies)++ == BODIES_PER_RUN)
+		return false;
+	handle_event(c);
+	return true;
+}
+
+/* Goes on until something is needed. may_block: on a thread of the pool, else on the loop. */
+static enum need advance(struct pop3_conn *c, bool may_block)
+{
+	unsigned bodies = 0;
+	enum need need = open_first(c, may_block);
+	bool goes_on = need == NEED_TURN;
+
+	while (goes_on) {
 		if (stream_is_broken(c->stream))
 			return NEED_INPUT; /* on_closed follows */
 		if (pop3_session_is_congested(c->engine))
 			push_output(c);
 		if (stream_is_congested(c->stream))
 			return NEED_DRAIN;
-		if (c->body) {
-			if (!may_block)
-				return NEED_THREAD;
-			go_on_body(c);
-			continue;
-		}
-		bool did_something = step(c);
-		if (c->has_event && c->event.kind == POP3_EVENT_CLOSE)
-			return NEED_CLOSE; /* the last reply waits until the lock is released */
-		if (c->has_event && !may_block)
+		if (c->body && !may_block)
 			return NEED_THREAD;
-		if (c->has_event && bodies++ == BODIES_PER_RUN)
-			return NEED_TURN;
-		if (c->has_event) {
-			c->has_event = false;
-			if (c->event.kind == POP3_EVENT_BODY)
-				on_body(c);
-			else
-				on_update(c);
-			continue;
-		}
-		if (did_something || pop3_session_is_congested(c->engine))
-			continue;
-		push_output(c);
-		if (!may_block)
-			return NEED_INPUT;
-		stream_flush(c->stream);
-		if (!stream_read_now(c->stream))
-			return NEED_INPUT;
+		if (c->body)
+			go_on_body(c);
+		else
+			goes_on = round_of(c, may_block, &bodies, &need);
 	}
+	return need;
 }
 
 /* ---- the end; [loop] ---- */
