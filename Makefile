@@ -28,6 +28,7 @@ install: all
 crash: all
 	scripts/deps test
 	/usr/bin/python3 -m pytest -q tests/crash --kills 200
+	ninja -C build src/services/fault_test src/services/crash_test
 	BUZON_TEST_ALL=1 build/src/services/fault_test
 	BUZON_TEST_ALL=1 build/src/services/crash_test
 
