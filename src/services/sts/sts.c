@@ -202,6 +202,16 @@ struct sts_query *sts_ask(struct sts *s, str domain, sts_fn *fn, void *arg)
 	return q;
 }
 
+const struct sts_policy *sts_known(struct sts *s, str domain)
+{
+	AUTO_ARENA a = arena_new(NULL, "name", QUERY_ARENA_MAX);
+	struct sts_entry *e = table_get(s->domains, dns_name_copy(a, domain));
+
+	if (e)
+		drop_if_expired(e);
+	return e && e->arena ? &e->policy : NULL;
+}
+
 void sts_cancel(struct sts_query *q)
 {
 	if (!q)

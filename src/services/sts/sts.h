@@ -62,6 +62,8 @@ void sts_free(struct sts *s);
 void sts_allow_special(struct sts *s, bool allow);
 /* fn is called once, never from inside this call. domain: a valid name. The handle ends with it. */
 struct sts_query *sts_ask(struct sts *s, str domain, sts_fn *fn, void *arg);
+/* What is kept of a domain now, without a question; NULL: nothing. Good until the loop goes on. */
+const struct sts_policy *sts_known(struct sts *s, str domain);
 /* fn is not called any more. */
 void sts_cancel(struct sts_query *q);
 

@@ -169,6 +169,8 @@ bool outbound_tlsa_is_usable(const struct tls_tlsa *r);
 
 /* When there may be a policy; outbound_job_follow follows. */
 void outbound_sts_ask(struct outbound_job *j);
+/* A connection that waits is what the policy, as far as it is known, asks for. */
+bool outbound_sts_allows_reuse(const struct outbound_job *j, const struct outbound_peer *p);
 /* The host must show a certificate that is good for its name. */
 bool outbound_sts_applies(const struct outbound_job *j);
 /* The policy does not name this host. */

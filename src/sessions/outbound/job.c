@@ -530,6 +530,10 @@ void outbound_job_start(struct outbound_job *j)
 	j->deadline = timer_new(j->outbound->loop, on_deadline, j);
 	timer_set(j->deadline, OUTBOUND_JOB_MS);
 	struct outbound_peer *idle = outbound_peer_find(j->outbound, j->key);
+	if (idle && !outbound_sts_allows_reuse(j, idle)) {
+		outbound_peer_release(idle, false);
+		idle = NULL;
+	}
 	j->is_reused = idle != NULL;
 	if (idle && outbound_peer_use(idle, j))
 		return;

@@ -35,7 +35,7 @@ struct world {
 		const char *script;
 		unsigned connections;
 	} hosts[HOSTS];
-	const char *zone, *tlsa;
+	const char *zone, *tlsa, *policy; /* policy: the file of MTA-STS */
 	unsigned questions;
 	struct buf got;   /* what the last job came to */
 	struct buf wire;  /* what hosts were told */
@@ -464,6 +464,108 @@ static void test_known_authority(void **state)
 	world_fini(&w);
 }
 
+/* ---- policies of MTA-STS ---- */
+
+struct page {
+	struct world *world;
+	fetch_fn *fn;
+	void *arg;
+	struct timer *timer;
+};
+
+static void answer_page(void *arg)
+{
+	AUTO_FREE struct page *p = arg;
+	const char *file = p->world->policy;
+
+	timer_free(p->timer);
+	p->fn(
+	    p->arg, &(struct fetch_result){
+	                .code = file ? 200 : 404, .type = STR("text/plain"), .body = str_c(file) });
+}
+
+static void *get(void *web, const struct fetch_request *r, fetch_fn *fn, void *arg)
+{
+	struct page *p = calloc(1, sizeof(*p));
+
+	(void)r;
+	*p = (struct page){ .world = web, .fn = fn, .arg = arg };
+	p->timer = timer_new(p->world->loop, answer_page, p);
+	timer_set(p->timer, 0);
+	return p;
+}
+
+static void cancel_get(void *web, void *transfer)
+{
+	AUTO_FREE struct page *p = transfer;
+
+	(void)web;
+	timer_free(p->timer);
+}
+
+static struct sts *add_policies(struct world *w)
+{
+	struct sts *s = sts_new(&(struct sts_options){ .loop = w->loop,
+	    .ask = ask,
+	    .cancel = cancel,
+	    .dns = w,
+	    .get = get,
+	    .cancel_get = cancel_get,
+	    .web = w });
+
+	sts_allow_special(s, true);
+	outbound_configure(
+	    w->outbound, &(struct outbound_settings){
+	                     .hostname = STR("us.example"), .private_addresses = true, .sts = s });
+	return s;
+}
+
+#define STS_ZONE ZONE "_mta-sts.d.example TXT v=STSv1; id=1\nmta-sts.d.example A 127.0.0.9\n"
+#define STS(mode, mx) "version: STSv1\nmode: " mode "\nmx: " mx "\nmax_age: 60\n"
+
+static void test_policies(void **state)
+{
+	static const struct {
+		struct job_case c;
+		const char *policy;
+		bool is_trusted;
+	} policies[] = {
+		/* clang-format off */
+		{ { "verified", STS_ZONE, NULL, { TLS_GOOD }, .host = "d.example", .want = "D 250 2.0.0, answered mx1.example verified", .trace = "mode enforce, id 1" }, STS("enforce", "*.example"), true },
+		{ { "not verified", STS_ZONE, NULL, { TLS_GOOD "/" GOOD, TLS_GOOD "/" GOOD }, .host = "d.example", .want = "T* 451 4.7.5, answered mx1.example" }, STS("enforce", "*.example"), false },
+		{ { "stripped", STS_ZONE, NULL, { "220 hi|250 mx|221 bye", "220 hi|250 mx|221 bye" }, .host = "d.example", .want = "T* 451 4.7.10, answered mx1.example" }, STS("enforce", "*.example"), true },
+		{ { "the second host", STS_ZONE, NULL, { GOOD, "220 hi|250 mx|221 bye" }, .host = "d.example", .want = "T* 451 4.7.5, answered", .trace = "does not name the mail server mx1.example" }, STS("enforce", "mx2.example"), true },
+		{ { "no host", STS_ZONE, NULL, { GOOD, GOOD }, .host = "d.example", .want = "T* 451 4.7.5, unreachable" }, STS("enforce", "mx3.example"), true },
+		{ { "testing", STS_ZONE, NULL, { GOOD }, .host = "d.example", .want = "D 250 2.0.0, answered mx1.example", .trace = "there is none" }, STS("testing", "*.example"), true },
+		{ { "none", STS_ZONE, NULL, { GOOD }, .host = "d.example", .want = "D 250 2.0.0, answered mx1.example" }, STS("none", "*.example"), true },
+		{ { "no file", STS_ZONE, NULL, { GOOD }, .host = "d.example", .want = "D 250 2.0.0, answered mx1.example", .trace = "cannot be fetched" }, NULL, true },
+		{ { "DANE is enough", STS_ZONE, "right", { TLS_GOOD }, .host = "d.example", .want = "D 250 2.0.0, answered mx1.example verified", .trace = "verified by DANE" }, STS("enforce", "mx3.example"), false },
+		{ { "DANE refuses", STS_ZONE, "wrong", { TLS_GOOD, TLS_GOOD }, .host = "d.example", .want = "T* 451 4.7.5, answered mx1.example" }, STS("testing", "*.example"), true },
+		{ { "DANE says nothing", STS_ZONE, "unusable", { TLS_GOOD, TLS_GOOD }, .host = "d.example", .want = "T* 451 4.7.5, answered mx1.example" }, STS("enforce", "*.example"), false },
+		{ { "TLS never", STS_ZONE, NULL, { GOOD }, .host = "d.example", .tls = RELAY_TLS_NEVER, .want = "D 250 2.0.0, answered mx1.example" }, STS("enforce", "*.example"), true },
+		/* clang-format on */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(policies); i++) {
+		const struct job_case *c = &policies[i].c;
+		struct world w;
+		world_init(&w, policies[i].is_trusted);
+		w.policy = policies[i].policy;
+		struct sts *s = add_policies(&w);
+		open_hosts(&w, c);
+		deliver(&w, c, -1);
+		check_case_str(c->title, buf_str(&w.got), str_c(c->want));
+		check_case(c->title,
+		    !c->trace || str_find(buf_str(&w.trace), str_c(c->trace)) != STR_NPOS);
+		outbound_abort(w.outbound);
+		outbound_free(w.outbound);
+		w.outbound = NULL;
+		sts_free(s);
+		world_fini(&w);
+	}
+}
+
 /* The second job goes over the connection of the first, without a question to the DNS. */
 static void test_reuse(void **state)
 {
@@ -592,6 +694,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_known_authority),
+		cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_reuse),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_files),

@@ -33,14 +33,29 @@ static void on_policy(void *arg, const struct sts_answer *answer)
 }
 
 /* Smart hosts have what the configuration says (docs/architecture.md), address literals nothing (RFC 8461 §3.4). */
+static bool may_have_policy(const struct outbound_job *j)
+{
+	str host = j->f.host;
+
+	return j->outbound->settings.sts && j->f.way == RELAY_MX && j->f.tls != RELAY_TLS_NEVER &&
+	       host.len && host.ptr[0] != '[' && host.len <= DNS_NAME_MAX - PREFIX_MAX &&
+	       dns_name_is_valid(host);
+}
+
 void outbound_sts_ask(struct outbound_job *j)
 {
-	struct sts *s = j->outbound->settings.sts;
+	if (may_have_policy(j))
+		j->sts_query = sts_ask(j->outbound->settings.sts, j->f.host, on_policy, j);
+}
 
-	if (s && j->f.way == RELAY_MX && j->f.tls != RELAY_TLS_NEVER && j->f.host.len &&
-	    j->f.host.ptr[0] != '[' && dns_name_is_valid(j->f.host) &&
-	    j->f.host.len <= DNS_NAME_MAX - PREFIX_MAX)
-		j->sts_query = sts_ask(s, j->f.host, on_policy, j);
+/* It may be older than the policy. */
+bool outbound_sts_allows_reuse(const struct outbound_job *j, const struct outbound_peer *p)
+{
+	const struct sts_policy *known =
+	    may_have_policy(j) ? sts_known(j->outbound->settings.sts, j->f.host) : NULL;
+
+	return !known || known->mode != STS_ENFORCE || p->verdict == TLS_VERIFIED_DANE ||
+	       (p->verdict == TLS_VERIFIED_NAME && sts_policy_matches(known, p->o.host));
 }
 
 /* RFC 8461 §2: what DANE says of a host stands; MTA-STS adds nothing to it and takes nothing away. */
