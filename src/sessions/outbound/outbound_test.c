@@ -566,6 +566,42 @@ static void test_policies(void **state)
 	}
 }
 
+static void on_known(void *arg, const struct sts_answer *answer)
+{
+	struct world *w = arg;
+
+	check(answer->policy && answer->policy->mode == STS_ENFORCE);
+	loop_stop(w->loop);
+}
+
+/* A connection in clear waits, and a policy is learnt of meanwhile. */
+static void test_policy_ends_reuse(void **state)
+{
+	static const struct job_case c = { "twice", STS_ZONE, NULL,
+		{ "220 hi|250 mx|250 ok|250 ok|354 go|250 2.0.0 one|250 ok/220 hi|250 mx|221 bye",
+		    "220 hi|250 mx|221 bye" },
+		.host = "d.example" };
+	struct world w;
+
+	(void)state;
+	world_init(&w, true);
+	struct sts *s = add_policies(&w);
+	open_hosts(&w, &c);
+	deliver(&w, &c, -1);
+	check_str_eq(buf_str(&w.got), STR("D 250 2.0.0, answered mx1.example"));
+	w.zone = ZONE "_mta-sts.d.example TXT v=STSv1; id=2\nmta-sts.d.example A 127.0.0.9\n";
+	w.policy = STS("enforce", "*.example");
+	sts_ask(s, STR("d.example"), on_known, &w);
+	loop_run(w.loop);
+	deliver(&w, &c, -1);
+	check_str_eq(buf_str(&w.got), STR("T* 451 4.7.10, answered mx1.example"));
+	check_int_eq(w.hosts[0].connections, 2);
+	outbound_free(w.outbound);
+	w.outbound = NULL;
+	sts_free(s);
+	world_fini(&w);
+}
+
 /* The second job goes over the connection of the first, without a question to the DNS. */
 static void test_reuse(void **state)
 {
@@ -695,6 +731,7 @@ int main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_known_authority),
 		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_policy_ends_reuse),
 		cmocka_unit_test(test_reuse),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_files),
