@@ -82,7 +82,8 @@ static int keys_start(struct role *r, struct err *err)
 	}
 	warm_up();
 	/* Allowed to root and to small limits only; without it the keys could reach a swap device. */
-	if (mlockall(MCL_CURRENT) < 0)
+	/* What is touched, not the libraries that nobody reads. */
+	if (mlockall(MCL_CURRENT | MCL_ONFAULT) < 0)
 		log_debug(&r->log, "memory not locked");
 	r->state = rings;
 	return 0;

@@ -1,9 +1,9 @@
 #include "services/fetch/fetch.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "services/fetch/curl_lib.h"
 
 enum { URL_MAX = 2048 };
 
@@ -271,11 +271,13 @@ struct fetch *fetch_new(struct loop *l, str roots, struct err *err)
 
 	if (!f)
 		abort();
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(f->multi = curl_multi_init())) {
+	if (curl_lib_load(err) < 0) {
 		free(f);
-		err_set(err, ERR_SYSTEM, "libcurl cannot be started");
 		return NULL;
 	}
+	f->multi = curl_multi_init();
+	if (!f->multi)
+		abort();
 	f->loop = l;
 	f->timer = timer_new(l, on_time, f);
 	f->roots = malloc(roots.len + 1);
@@ -300,5 +302,5 @@ void fetch_free(struct fetch *f)
 	timer_free(f->timer);
 	free(f->roots);
 	free(f);
-	curl_global_cleanup();
+	curl_lib_unload();
 }
