@@ -14,7 +14,7 @@ static int take_be16(str *in, uint16_t *out)
  * about can be named so. */
 static bool take_name(str *in, struct arena *a, str *out)
 {
-	AUTO_BUF name = BUF_INIT(DNS_NAME_MAX + 1);
+	AUTO_BUF name = BUF_INIT(DNS_NAME_MAX);
 	uint8_t len;
 
 	for (;;) {

@@ -96,6 +96,25 @@ static void test_records(void **state)
 	}
 }
 
+/* RFC 1035 §3.1: 255 bytes on the wire, 253 as text. */
+static void test_longest_name(void **state)
+{
+	AUTO_ARENA a = arena_new(NULL, "test", 1 << 20);
+	AUTO_BUF name = BUF_INIT(1000), longer = BUF_INIT(1000);
+	struct dns_record r;
+
+	(void)state;
+	for (size_t i = 0; i < 126; i++)
+		buf_add(&name, STR("\x01x"));
+	buf_add(&longer, buf_str(&name));
+	buf_add(&name, STR("\x01x\0"));
+	buf_add(&longer, STR("\x02xx\0"));
+	check(resolve_record(DNS_PTR, buf_str(&name), a, &r));
+	check_int_eq(r.name.len, DNS_NAME_MAX);
+	check(dns_name_is_valid(r.name));
+	check(!resolve_record(DNS_PTR, buf_str(&longer), a, &r));
+}
+
 /* ---- questions ---- */
 
 struct server {
@@ -269,6 +288,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_longest_name),
 		cmocka_unit_test(test_questions),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_bad_settings),
