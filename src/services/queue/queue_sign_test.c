@@ -178,7 +178,7 @@ static void test_signed(void **state)
 /* A stranger's mail with our address in From, on its way through an alias, gets no signature of ours. */
 static void test_passing_through(void **state)
 {
-	str sent;
+	str sent = STR_NONE;
 
 	(void)state;
 	check(load(deliver(STR(TOP HEADER "hello\r\n"), 0), &sent) == 0);
@@ -188,7 +188,7 @@ static void test_passing_through(void **state)
 static void test_keys_down(void **state)
 {
 	uint64_t id = deliver(STR(TOP HEADER "another\r\n"), STORE_QUEUE_SUBMITTED);
-	str sent;
+	str sent = STR_NONE;
 
 	(void)state;
 	dkim.is_down = true;

@@ -5,7 +5,7 @@
  * Threads    A directory is immutable after loading: any thread.
  * Limits     Alias expansion: 10 deep, 1,000 targets; a target met twice is taken once, so loops end.
  * Errors     route_load: as the store's. route_resolve never fails: nowhere is an answer.
- * Not here   Delivering (services/deliver), MX look-ups (the issue "Mail out").
+ * Not here   Delivering (services/deliver), MX look-ups (mx.h).
  */
 #ifndef BUZON_SERVICES_ROUTE_ROUTE_H
 #define BUZON_SERVICES_ROUTE_ROUTE_H
